@@ -1,0 +1,80 @@
+# Third-party packages, as imported targets. Everything but LibTorch comes from
+# the distribution; see deploy/setup.sh for the package names.
+
+find_package(absl REQUIRED CONFIG)
+find_package(Threads REQUIRED)
+find_package(nlohmann_json REQUIRED CONFIG)
+find_package(JPEG REQUIRED)
+
+# The -core, -imgproc and -imgcodecs packages carry no CMake config (that is in
+# libopencv-dev with 150 others), so the three libraries are found by name.
+find_path(SEMSAM_OPENCV_INCLUDE opencv2/core.hpp PATH_SUFFIXES opencv4 REQUIRED)
+add_library(semsam_opencv INTERFACE)
+target_include_directories(semsam_opencv SYSTEM INTERFACE ${SEMSAM_OPENCV_INCLUDE})
+foreach(module core imgproc imgcodecs)
+  find_library(SEMSAM_OPENCV_${module} opencv_${module} REQUIRED)
+  target_link_libraries(semsam_opencv INTERFACE ${SEMSAM_OPENCV_${module}})
+endforeach()
+
+if(SEMSAM_WITH_TORCH)
+  # SEMSAM_TORCH_DIR is the folder with include/ and lib/. Without it
+  # CMAKE_PREFIX_PATH is searched, then the cache that deploy/setup.sh fills.
+  set(SEMSAM_TORCH_DIR "" CACHE PATH "LibTorch: the folder that holds include/ and lib/")
+  if(DEFINED ENV{SEMSAM_CACHE_DIR})
+    set(_semsam_cache $ENV{SEMSAM_CACHE_DIR})
+  elseif(DEFINED ENV{XDG_CACHE_HOME})
+    set(_semsam_cache $ENV{XDG_CACHE_HOME}/semsam)
+  else()
+    set(_semsam_cache $ENV{HOME}/.cache/semsam)
+  endif()
+  find_path(SEMSAM_TORCH_INCLUDE torch/csrc/api/include/torch/torch.h
+            HINTS ${SEMSAM_TORCH_DIR} ${CMAKE_PREFIX_PATH} ${_semsam_cache}/libtorch/torch
+            PATH_SUFFIXES include REQUIRED NO_DEFAULT_PATH)
+  get_filename_component(_semsam_torch_root ${SEMSAM_TORCH_INCLUDE} DIRECTORY)
+  find_library(SEMSAM_LIB_C10 c10 HINTS ${_semsam_torch_root}/lib REQUIRED NO_DEFAULT_PATH)
+  find_library(SEMSAM_LIB_TORCH_CPU torch_cpu HINTS ${_semsam_torch_root}/lib REQUIRED
+               NO_DEFAULT_PATH)
+
+  # Two imported targets instead of LibTorch's own package, which demands a
+  # CUDA toolkit even where none is used. Its include folder shadows the
+  # distribution's protobuf: link it PRIVATE, and never beside generated code.
+  add_library(semsam_c10 SHARED IMPORTED)
+  set_target_properties(semsam_c10 PROPERTIES IMPORTED_LOCATION ${SEMSAM_LIB_C10})
+  add_library(semsam_libtorch SHARED IMPORTED)
+  set_target_properties(
+    semsam_libtorch
+    PROPERTIES
+      IMPORTED_LOCATION ${SEMSAM_LIB_TORCH_CPU}
+      INTERFACE_SYSTEM_INCLUDE_DIRECTORIES
+      "${SEMSAM_TORCH_INCLUDE};${SEMSAM_TORCH_INCLUDE}/torch/csrc/api/include"
+      INTERFACE_LINK_LIBRARIES semsam_c10)
+  # libtorch_cpu finds its CUDA runtime through its own run path; the linker
+  # need not.
+  set_property(TARGET semsam_libtorch APPEND PROPERTY INTERFACE_LINK_OPTIONS
+               -Wl,--allow-shlib-undefined)
+  if(SEMSAM_WITH_CUDA)
+    foreach(lib torch_cuda c10_cuda)
+      find_library(SEMSAM_LIB_${lib} ${lib} HINTS ${_semsam_torch_root}/lib REQUIRED
+                   NO_DEFAULT_PATH)
+      # Nothing refers to its symbols: the library registers its operators when
+      # it is loaded.
+      set_property(TARGET semsam_libtorch APPEND PROPERTY INTERFACE_LINK_LIBRARIES
+                   -Wl,--no-as-needed ${SEMSAM_LIB_${lib}} -Wl,--as-needed)
+    endforeach()
+  endif()
+endif()
+
+if(SEMSAM_WITH_GRPC)
+  find_package(Protobuf REQUIRED MODULE)
+  find_package(gRPC REQUIRED CONFIG)
+  find_package(spdlog REQUIRED CONFIG)
+  find_package(prometheus-cpp REQUIRED CONFIG)
+endif()
+
+if(SEMSAM_BUILD_TESTS)
+  find_package(GTest REQUIRED CONFIG)
+  include(GoogleTest)
+endif()
+if(SEMSAM_BUILD_BENCHMARKS)
+  find_package(benchmark REQUIRED CONFIG)
+endif()

@@ -1,0 +1,111 @@
+// Everything in which one model of the family differs from another. One engine
+// runs every configuration; a weight file carries its own as JSON.
+#ifndef SEMSAM_MODEL_BASE_MODEL_CONFIG_H_
+#define SEMSAM_MODEL_BASE_MODEL_CONFIG_H_
+
+#include <array>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "model/base/types.h"
+
+namespace semsam {
+
+// Swin Transformer backbone (Liu et al. 2021). Stage i has width
+// embed_dim * 2^i and stride patch_size * 2^i.
+struct SwinConfig {
+  int patch_size = 4;
+  int embed_dim = 96;
+  std::vector<int> depths = {2, 2, 6, 2};   // blocks a stage; always four stages
+  std::vector<int> heads = {3, 6, 12, 24};  // attention heads a stage
+  int window_size = 7;                      // tokens a window side
+  int mlp_ratio = 4;
+
+  friend bool operator==(const SwinConfig&, const SwinConfig&) = default;
+};
+
+// Backbones: a convolutional one joins this variant.
+using BackboneConfig = std::variant<SwinConfig>;
+
+// Multi-scale deformable encoder and FPN (paper, section 3; Mask DINO layout).
+struct PixelDecoderConfig {
+  int hidden_dim = 256;
+  int feature_levels = 4;  // backbone levels from 1/32 upwards, plus extra strided ones
+  int layers = 6;
+  int heads = 8;
+  int points = 4;  // sampling points a head and level
+  int ffn_dim = 2048;
+  int norm_groups = 32;  // GroupNorm
+  int mask_dim = 256;    // channels of the mask features
+
+  friend bool operator==(const PixelDecoderConfig&, const PixelDecoderConfig&) = default;
+};
+
+// Interactive decoder (paper, section 3.2).
+struct DecoderConfig {
+  int layers = 9;
+  int heads = 8;
+  int points = 4;
+  int ffn_dim = 2048;
+  int tokens = 6;      // level tokens a prompt
+  int text_dim = 512;  // width of the text embeddings that the class heads meet
+
+  friend bool operator==(const DecoderConfig&, const DecoderConfig&) = default;
+};
+
+struct Capabilities {
+  bool box_prompts = true;
+  bool object_labels = false;
+  bool part_labels = false;
+  bool vocabulary = false;  // text-only segmentation
+
+  friend bool operator==(const Capabilities&, const Capabilities&) = default;
+};
+
+struct ModelConfig {
+  std::string name;
+  BackboneConfig backbone;
+  PixelDecoderConfig pixel_decoder;
+  DecoderConfig decoder;
+
+  // Granularity level (1-based, 1 = largest) -> decoder token: level l is
+  // token level_to_token[l - 1].
+  std::vector<int> level_to_token = {3, 2, 0, 4, 1, 5};
+
+  // Preprocessing
+  int short_edge_px = 640;
+  int size_divisor = 32;
+  std::array<float, 3> pixel_mean = {123.675f, 116.28f, 103.53f};  // RGB, 0..255
+  std::array<float, 3> pixel_std = {58.395f, 57.12f, 57.375f};     // RGB, 0..255
+
+  // Prompts
+  float click_size = 0.005f;  // relative width and height of a point prompt
+  int click_point_or_box = 0;
+  int box_point_or_box = 0;
+
+  Capabilities capabilities;
+
+  int levels() const { return static_cast<int>(level_to_token.size()); }
+  friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
+};
+
+// The published models (UX-Decoder/Semantic-SAM, swint_/swinl_only_sam_many2many).
+ModelConfig SwinT();
+ModelConfig SwinL();
+// A few hundred thousand parameters with every part present: for tests.
+ModelConfig SwinTiny();
+
+// Channels of res2, res3, res4, res5.
+std::array<int, 4> BackboneChannels(const BackboneConfig& backbone);
+
+// OK, or INVALID_ARGUMENT that names the first field that cannot work.
+absl::Status Validate(const ModelConfig& config);
+
+// `network` rounded up to a multiple of config.size_divisor.
+ImageSize PaddedSize(const ModelConfig& config, ImageSize network);
+
+}  // namespace semsam
+
+#endif  // SEMSAM_MODEL_BASE_MODEL_CONFIG_H_

@@ -1,0 +1,100 @@
+// The one interface between the service and the model: images in, embeddings
+// out; embeddings and prompts in, mask logits and scores out.
+//
+// It knows no Torch, no gRPC and no queue: `TorchSegmenter` (model/net) stands
+// behind it in production, `FakeSegmenter` (tests/fakes) in server tests.
+#ifndef SEMSAM_MODEL_SEGMENTER_H_
+#define SEMSAM_MODEL_SEGMENTER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "model/base/model_config.h"
+#include "model/base/types.h"
+
+namespace semsam {
+
+// What an encoded image costs and looks like; the features stay opaque.
+// Immutable and safe to share between threads.
+class Embedding {
+ public:
+  virtual ~Embedding() = default;
+
+  // Device (or host) memory held until the last owner lets go.
+  virtual int64_t size_bytes() const = 0;
+  // Unpadded size of the encoded image, network frame.
+  virtual ImageSize network_size() const = 0;
+};
+
+// Prompts on one image that are answered together.
+struct DecodeRequest {
+  std::shared_ptr<const Embedding> embedding;
+  std::vector<Prompt> prompts;
+  // Granularity levels to answer, 1-based, in the order of the answer.
+  std::vector<int> levels;
+  // Let the prompts of this request attend to each other, as the published
+  // everything-mode and demo do. Off: a prompt's masks never depend on what
+  // else is asked, in this request or in any other.
+  bool joint_attention = false;
+};
+
+struct MaskScores {
+  int prompt = 0;           // index into DecodeRequest::prompts
+  int level = 0;            // granularity level, 1-based
+  float predicted_iou = 0;  // raw head output: may lie below 0 or above 1
+  CenterBox box;            // relative to the padded image
+};
+
+// Masks of one request, prompt-major, then in the order of the asked levels.
+struct DecodeResult {
+  ImageSize padded_size;           // px, padded frame
+  ImageSize grid;                  // of the logits: padded_size / 4
+  std::vector<MaskScores> scores;  // [N]
+  std::vector<float> logits;       // [N, grid.height, grid.width]; mask = logit > 0
+  // Twice-normed decoder outputs that every head reads; kept by a session so
+  // that new words can be scored without a decoder run.
+  int embedding_dim = 0;
+  std::vector<float> query_embeddings;  // [N, embedding_dim]
+
+  LogitsView mask_logits(size_t index) const {
+    return {grid, logits.data() + index * static_cast<size_t>(grid.area())};
+  }
+};
+
+struct ModelInfo {
+  ModelConfig config;
+  // SHA-256 (hex) over the tensors: what caches and clients know the model by.
+  std::string digest;
+  std::string device;   // "cpu", "cuda:0"
+  bool trained = true;  // false: formula weights; the service says so
+};
+
+// Thread-safety: Encode and Decode may be called from any thread, one call at a
+// time a Segmenter; info() is constant.
+class Segmenter {
+ public:
+  virtual ~Segmenter() = default;
+
+  virtual const ModelInfo& info() const = 0;
+
+  // Encodes images [H, W, 3] of network size (short edge already resized).
+  // Images of equal padded size run as one batch. One result an image; an image
+  // that fails does not fail the others.
+  virtual std::vector<absl::StatusOr<std::shared_ptr<const Embedding>>> Encode(
+      absl::Span<const Rgb8Image* const> images) = 0;
+
+  // Decodes prompts of different images and sizes in one call, no padding. One
+  // result a request, in order; a request that fails (unknown level, foreign
+  // embedding) does not fail the others.
+  virtual std::vector<absl::StatusOr<DecodeResult>> Decode(
+      absl::Span<const DecodeRequest> requests) = 0;
+};
+
+}  // namespace semsam
+
+#endif  // SEMSAM_MODEL_SEGMENTER_H_
