@@ -45,7 +45,7 @@ if(SEMSAM_WITH_TORCH)
     semsam_libtorch
     PROPERTIES
       IMPORTED_LOCATION ${SEMSAM_LIB_TORCH_CPU}
-      INTERFACE_SYSTEM_INCLUDE_DIRECTORIES
+      INTERFACE_INCLUDE_DIRECTORIES
       "${SEMSAM_TORCH_INCLUDE};${SEMSAM_TORCH_INCLUDE}/torch/csrc/api/include"
       INTERFACE_LINK_LIBRARIES semsam_c10)
   # libtorch_cpu finds its CUDA runtime through its own run path; the linker
