@@ -15,9 +15,27 @@ namespace semsam {
 // RESOURCE_EXHAUSTED for out of memory, INTERNAL for anything else.
 absl::Status StatusFromTorch(const std::exception& error);
 
-// Runs `body` and returns its value, or the status of what it threw.
+namespace torch_internal {
+
+template <typename T>
+struct Outcome {
+  using Type = absl::StatusOr<T>;
+};
+template <>
+struct Outcome<absl::Status> {
+  using Type = absl::Status;
+};
+template <typename T>
+struct Outcome<absl::StatusOr<T>> {
+  using Type = absl::StatusOr<T>;
+};
+
+}  // namespace torch_internal
+
+// Runs `body` and returns its value, or the status of what it threw. A body that
+// returns a Status or StatusOr itself is not wrapped once more.
 template <typename Body>
-auto CatchTorch(Body&& body) -> absl::StatusOr<std::invoke_result_t<Body>> {
+auto CatchTorch(Body&& body) -> typename torch_internal::Outcome<std::invoke_result_t<Body>>::Type {
   try {
     return body();
   } catch (const std::exception& error) {

@@ -129,6 +129,9 @@ struct Kernels {
   void (*lazy_deformable)(const LazyDeformableArgs& args, int64_t begin, int64_t end);
   void (*prompt_attention)(const PromptAttentionArgs& args, int64_t prompt_begin,
                            int64_t prompt_end);
+  // Independent multiply-adds in registers, for measuring a core's peak; returns
+  // how many floating-point operations it did.
+  double (*multiply_add)(int64_t iterations);
 };
 
 // What windows attention rows are padded to, floats.
