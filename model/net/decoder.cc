@@ -104,7 +104,7 @@ at::Tensor Decoder::SineBoxes(const at::Tensor& references) const {
 }
 
 DecoderOutput Decoder::Forward(const DecoderInput& input, bool every_layer,
-                               const Observer& observer) const {
+                               const ForwardHook& hook) const {
   const int64_t prompts = input.boxes.size(0);
   std::vector<int> image_of_query;
   image_of_query.reserve(prompts * config_.tokens);
@@ -120,8 +120,8 @@ DecoderOutput Decoder::Forward(const DecoderInput& input, bool every_layer,
                              .reshape({prompts * config_.tokens, 4});
   if (every_layer) output.references.push_back(reference);
   for (size_t i = 0; i < layers_.size(); ++i) {
-    tokens = RunLayer(layers_[i], input, image_of_query, tokens, reference, static_cast<int>(i),
-                      observer);
+    tokens =
+        RunLayer(layers_[i], input, image_of_query, tokens, reference, static_cast<int>(i), hook);
     output.last_reference = reference;
     if (every_layer) output.layer_queries.push_back(NormTwice(tokens));
     if (i + 1 < layers_.size() || every_layer) reference = RefineBoxes(tokens, reference);
@@ -135,35 +135,35 @@ DecoderOutput Decoder::Forward(const DecoderInput& input, bool every_layer,
 at::Tensor Decoder::RunLayer(const Layer& layer, const DecoderInput& input,
                              const std::vector<int>& image_of_query, const at::Tensor& tokens,
                              const at::Tensor& references, int index,
-                             const Observer& observer) const {
-  const auto observe = [&](const char* what, const at::Tensor& value) {
-    if (observer) observer(absl::StrCat("dec_layer", index, what), value);
+                             const ForwardHook& hook) const {
+  const auto call_hook = [&](const char* what, at::Tensor& value) {
+    if (hook) hook(absl::StrCat("dec_layer", index, what), value);
   };
-  const at::Tensor sine = SineBoxes(references);
-  const at::Tensor position = query_position_(sine);
-  observe("_query_sine", sine);
-  observe("_query_pos", position);
+  at::Tensor sine = SineBoxes(references);
+  call_hook("_query_sine", sine);
+  at::Tensor position = query_position_(sine);
+  call_hook("_query_pos", position);
 
   // Self-attention inside a group
   const int64_t group = input.prompts_per_group * config_.tokens;
   const at::Tensor query_key = layer.query_key(tokens + position);
-  const at::Tensor attended = layer.self_output(
+  at::Tensor attended = layer.self_output(
       ops::GroupAttention(query_key.view({-1, group, 2 * channels_}),
                           layer.value(tokens).view({-1, group, channels_}), config_.heads, path_)
           .view({-1, channels_}));
-  observe("_selfattn", attended);
+  call_hook("_selfattn", attended);
   at::Tensor x = ops::AddLayerNorm(layer.norm2, tokens, attended, path_);
 
   // Cross-attention to the image
   const ops::SamplingShape shape = {.heads = config_.heads, .points = config_.points};
-  const at::Tensor sampled = layer.cross_output(
+  at::Tensor sampled = layer.cross_output(
       ops::BoxDeformableAttention(shape, layer.memory_value, input.images, image_of_query,
                                   layer.sampling(x + position), references, path_));
-  observe("_crossattn", sampled);
+  call_hook("_crossattn", sampled);
   x = ops::AddLayerNorm(layer.norm1, x, sampled, path_);
 
   x = ops::AddLayerNorm(layer.norm3, x, layer.contract(layer.expand.Relu(x)), path_);
-  observe("", x);
+  call_hook("", x);
   return x;
 }
 

@@ -3,7 +3,6 @@
 #ifndef SEMSAM_MODEL_NET_DECODER_H_
 #define SEMSAM_MODEL_NET_DECODER_H_
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -41,16 +40,14 @@ struct DecoderOutput {
 // Thread-safe: nothing changes after construction.
 class Decoder {
  public:
-  // See Swin::Observer: "dec_layer0", "dec_layer0_selfattn", "dec_layer0_crossattn",
-  // "dec_layer0_query_sine", "dec_layer0_query_pos".
-  using Observer = std::function<void(const std::string& name, const at::Tensor& output)>;
-
   Decoder(const ModelConfig& config, const TensorMap& weights, const Dense& mask_projection,
           ops::Path path);
 
   // `every_layer` also fills references and layer_queries (training, comparison).
+  // Hooked outputs, [Q, ...]: "dec_layer0_query_sine", "dec_layer0_query_pos",
+  // "dec_layer0_selfattn", "dec_layer0_crossattn", "dec_layer0" and so on.
   DecoderOutput Forward(const DecoderInput& input, bool every_layer = false,
-                        const Observer& observer = nullptr) const;
+                        const ForwardHook& hook = nullptr) const;
 
   // Heads; queries [N, C] rows of DecoderOutput::queries.
   at::Tensor PredictIous(const at::Tensor& queries) const;  // [N], raw
@@ -87,7 +84,7 @@ class Decoder {
   at::Tensor SineBoxes(const at::Tensor& references) const;
   at::Tensor RunLayer(const Layer& layer, const DecoderInput& input,
                       const std::vector<int>& image_of_query, const at::Tensor& tokens,
-                      const at::Tensor& references, int index, const Observer& observer) const;
+                      const at::Tensor& references, int index, const ForwardHook& hook) const;
   at::Tensor NormTwice(const at::Tensor& raw) const;
   at::Tensor RefineBoxes(const at::Tensor& queries, const at::Tensor& references) const;
 

@@ -3,6 +3,7 @@
 #ifndef SEMSAM_MODEL_NET_LAYERS_H_
 #define SEMSAM_MODEL_NET_LAYERS_H_
 
+#include <functional>
 #include <string>
 
 #include "model/net/tensor_map.h"
@@ -10,6 +11,11 @@
 #include "model/torch/torch.h"
 
 namespace semsam {
+
+// Called with the name and output of an inner module, for people who compare
+// numerics; what it leaves in `output` is what the network goes on with. May be
+// empty.
+using ForwardHook = std::function<void(const std::string& name, at::Tensor& output)>;
 
 struct Dense {
   at::Tensor weight;  // [N, K]

@@ -30,8 +30,8 @@ absl::StatusOr<at::Tensor> ToTensor(const TensorView& view) {
     return at::from_blob(data, view.shape, at::kFloat);
   }
   at::Tensor tensor = at::empty(view.shape, at::kFloat);
-  SEMSAM_RETURN_IF_ERROR(CopyToFloat32(
-      view, {tensor.mutable_data_ptr<float>(), static_cast<size_t>(tensor.numel())}));
+  SEMSAM_RETURN_IF_ERROR(
+      CopyToFloat32(view, {tensor.mutable_data_ptr<float>(), static_cast<size_t>(tensor.numel())}));
   return tensor;
 }
 
@@ -73,11 +73,11 @@ absl::StatusOr<LoadedModel> LoadModel(const std::string& weights, at::Device dev
   SEMSAM_RETURN_IF_ERROR(Validate(model.file->config()));
   SEMSAM_ASSIGN_OR_RETURN(
       model.network, CatchTorch([&]() -> absl::StatusOr<std::unique_ptr<SemanticSam>> {
-    c10::InferenceMode inference;
-    SEMSAM_ASSIGN_OR_RETURN(const TensorMap tensors,
-                            LoadTensors(model.file->weights(), device));
-    return std::make_unique<SemanticSam>(model.file->config(), tensors, path);
-  }));
+        c10::InferenceMode inference;
+        SEMSAM_ASSIGN_OR_RETURN(const TensorMap tensors,
+                                LoadTensors(model.file->weights(), device));
+        return std::make_unique<SemanticSam>(model.file->config(), tensors, path);
+      }));
   return model;
 }
 

@@ -78,7 +78,7 @@ PixelDecoder::PixelDecoder(const PixelDecoderConfig& config, const TensorMap& we
 }
 
 std::vector<at::Tensor> PixelDecoder::ProjectInputs(const std::array<at::Tensor, 4>& features,
-                                                    const Observer& observer) const {
+                                                    const ForwardHook& hook) const {
   std::vector<at::Tensor> maps;
   for (int l = 0; l < config_.feature_levels; ++l) {
     const Projection& input = inputs_[l];
@@ -93,14 +93,14 @@ std::vector<at::Tensor> PixelDecoder::ProjectInputs(const std::array<at::Tensor,
                              /*stride=*/2, /*padding=*/1);
     }
     maps.push_back(input.norm(map));
-    if (observer) observer(absl::StrCat("input_proj", l), maps.back());
+    if (hook) hook(absl::StrCat("input_proj", l), maps.back());
   }
   return maps;
 }
 
 PixelFeatures PixelDecoder::Forward(const std::array<at::Tensor, 4>& features,
-                                    const Observer& observer) const {
-  const std::vector<at::Tensor> maps = ProjectInputs(features, observer);
+                                    const ForwardHook& hook) const {
+  const std::vector<at::Tensor> maps = ProjectInputs(features, hook);
   const int64_t batch = maps[0].size(0);
   const int64_t channels = config_.hidden_dim;
   std::vector<ImageSize> levels;
@@ -110,8 +110,8 @@ PixelFeatures PixelDecoder::Forward(const std::array<at::Tensor, 4>& features,
     const int64_t width = maps[l].size(2);
     levels.push_back({static_cast<int>(height), static_cast<int>(width)});
     tokens.push_back(maps[l].view({batch, height * width, channels}));
-    const at::Tensor sine = SinePositions(height, width, channels, maps[l].options());
-    if (observer) observer(absl::StrCat("pos", l), sine.unsqueeze(0));
+    at::Tensor sine = SinePositions(height, width, channels, maps[l].options());
+    if (hook) hook(absl::StrCat("pos", l), sine);
     positions.push_back(
         (sine + level_embedding_[static_cast<int64_t>(l)]).view({height * width, channels}));
   }
@@ -119,12 +119,9 @@ PixelFeatures PixelDecoder::Forward(const std::array<at::Tensor, 4>& features,
   const at::Tensor position = at::cat(positions);
   const at::Tensor references = PixelCentres(levels, x.options());
   for (size_t i = 0; i < layers_.size(); ++i) {
-    at::Tensor attended;
-    x = RunLayer(layers_[i], x, position, levels, references, observer ? &attended : nullptr);
-    if (observer) {
-      observer(absl::StrCat("enc_layer", i, "_selfattn"), attended);
-      observer(absl::StrCat("enc_layer", i), x);
-    }
+    const std::string name = absl::StrCat("enc_layer", i);
+    x = RunLayer(layers_[i], x, position, levels, references, name, hook);
+    if (hook) hook(name, x);
   }
 
   PixelFeatures result;
@@ -134,27 +131,28 @@ PixelFeatures PixelDecoder::Forward(const std::array<at::Tensor, 4>& features,
                                      .reshape({batch, level.height, level.width, channels}));
     start += level.area();
   }
-  result.mask_map = FuseMaskMap(features[0], result.multi_scale[0], observer);
+  result.mask_map = FuseMaskMap(features[0], result.multi_scale[0], hook);
   return result;
 }
 
 at::Tensor PixelDecoder::RunLayer(const Layer& layer, const at::Tensor& tokens,
                                   const at::Tensor& position, const std::vector<ImageSize>& levels,
-                                  const at::Tensor& references, at::Tensor* attended) const {
+                                  const at::Tensor& references, const std::string& name,
+                                  const ForwardHook& hook) const {
   const ops::SamplingShape shape = {.heads = config_.heads, .points = config_.points};
   const at::Tensor sampled = ops::DeformableAttention(
       shape, layer.values(tokens), levels, layer.sampling(tokens + position), references, path_);
-  const at::Tensor output = layer.output(sampled);
-  if (attended != nullptr) *attended = output;
+  at::Tensor output = layer.output(sampled);
+  if (hook) hook(name + "_selfattn", output);
   const at::Tensor x = ops::AddLayerNorm(layer.norm1, tokens, output, path_);
   const at::Tensor ffn = layer.ffn(x.view({-1, config_.hidden_dim})).view(x.sizes());
   return ops::AddLayerNorm(layer.norm2, x, ffn, path_);
 }
 
 at::Tensor PixelDecoder::FuseMaskMap(const at::Tensor& res2, const at::Tensor& eighth,
-                                     const Observer& observer) const {
-  const at::Tensor lateral = adapter_norm_(adapter_(res2));
-  if (observer) observer("adapter_1", lateral);
+                                     const ForwardHook& hook) const {
+  at::Tensor lateral = adapter_norm_(adapter_(res2));
+  if (hook) hook("adapter_1", lateral);
   const at::Tensor upsampled =
       at::upsample_bilinear2d(eighth.permute({0, 3, 1, 2}), {res2.size(1), res2.size(2)},
                               /*align_corners=*/false)
@@ -163,7 +161,7 @@ at::Tensor PixelDecoder::FuseMaskMap(const at::Tensor& res2, const at::Tensor& e
                                                        fuse_weight_, {}, /*stride=*/1,
                                                        /*padding=*/1));
   at::Tensor map = at::relu(fused);
-  if (observer) observer("layer_1", map);
+  if (hook) hook("layer_1", map);
   return map;
 }
 

@@ -5,7 +5,6 @@
 #define SEMSAM_MODEL_NET_PIXEL_DECODER_H_
 
 #include <array>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,15 +26,13 @@ struct PixelFeatures {
 // Thread-safe: Forward changes nothing.
 class PixelDecoder {
  public:
-  // See Swin::Observer: "input_proj0", "enc_layer0", "enc_layer0_selfattn",
-  // "adapter_1", "layer_1", "pos0" and so on.
-  using Observer = std::function<void(const std::string& name, const at::Tensor& output)>;
-
   PixelDecoder(const PixelDecoderConfig& config, const TensorMap& weights, ops::Path path);
 
-  // features res2..res5 as Backbone::Forward gives them.
+  // features res2..res5 as Backbone::Forward gives them. Hooked outputs:
+  // "input_proj0", "pos0", "enc_layer0_selfattn", "enc_layer0", "adapter_1",
+  // "layer_1" and so on.
   PixelFeatures Forward(const std::array<at::Tensor, 4>& features,
-                        const Observer& observer = nullptr) const;
+                        const ForwardHook& hook = nullptr) const;
 
   // The 1x1 convolution left out of PixelFeatures::mask_map: weight [M, C], bias
   // [M]. A mask logit is <mask_embed, weight y + bias>.
@@ -57,12 +54,12 @@ class PixelDecoder {
   };
 
   std::vector<at::Tensor> ProjectInputs(const std::array<at::Tensor, 4>& features,
-                                        const Observer& observer) const;
+                                        const ForwardHook& hook) const;
   at::Tensor RunLayer(const Layer& layer, const at::Tensor& tokens, const at::Tensor& position,
                       const std::vector<ImageSize>& levels, const at::Tensor& references,
-                      at::Tensor* attended) const;
+                      const std::string& name, const ForwardHook& hook) const;
   at::Tensor FuseMaskMap(const at::Tensor& res2, const at::Tensor& eighth,
-                         const Observer& observer) const;
+                         const ForwardHook& hook) const;
 
   PixelDecoderConfig config_;
   ops::Path path_;

@@ -38,21 +38,21 @@ Swin::Swin(const SwinConfig& config, const TensorMap& weights, ops::Path path)
   }
 }
 
-std::array<at::Tensor, 4> Swin::Forward(const at::Tensor& image, const Observer& observer) const {
+std::array<at::Tensor, 4> Swin::Forward(const at::Tensor& image, const ForwardHook& hook) const {
   std::array<at::Tensor, 4> features;
   at::Tensor x = EmbedPatches(image);
-  if (observer) observer("patch_embed", x);
+  if (hook) hook("patch_embed", x);
   for (int s = 0; s < 4; ++s) {
     const Stage& stage = stages_[s];
     for (size_t b = 0; b < stage.blocks.size(); ++b) {
       x = RunBlock(stage.blocks[b], x);
-      if (observer) observer(absl::StrCat("layers", s, "_block", b), x);
+      if (hook) hook(absl::StrCat("layers", s, "_block", b), x);
     }
     features[s] = ops::AddLayerNorm(stage.output_norm, x, {}, path_);
     if (s < 3) {
       // The next stage takes the map as it was before the output norm.
       x = MergePatches(stage, x);
-      if (observer) observer(absl::StrCat("layers", s, "_downsample"), x);
+      if (hook) hook(absl::StrCat("layers", s, "_downsample"), x);
     }
   }
   return features;

@@ -4,7 +4,6 @@
 #define SEMSAM_MODEL_NET_SWIN_H_
 
 #include <array>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,17 +17,14 @@ namespace semsam {
 
 class Swin final : public Backbone {
  public:
-  // Called with the name and output of each inner module, for people who compare
-  // numerics: "patch_embed", "layers0_block1", "layers0_downsample" and so on,
-  // [B, H, W, C] before any output norm.
-  using Observer = std::function<void(const std::string& name, const at::Tensor& output)>;
-
   Swin(const SwinConfig& config, const TensorMap& weights, ops::Path path);
 
   std::array<at::Tensor, 4> Forward(const at::Tensor& image) const override {
     return Forward(image, nullptr);
   }
-  std::array<at::Tensor, 4> Forward(const at::Tensor& image, const Observer& observer) const;
+  // Hooked outputs: "patch_embed", "layers0_block1", "layers0_downsample" and so
+  // on, [B, H, W, C] before any output norm.
+  std::array<at::Tensor, 4> Forward(const at::Tensor& image, const ForwardHook& hook) const;
 
  private:
   struct Block {

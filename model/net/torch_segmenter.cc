@@ -101,7 +101,8 @@ std::vector<EncodeResult> TorchSegmenter::Encode(absl::Span<const Rgb8Image* con
     for (size_t i : indices) batch.push_back(images[i]);
     auto encoded = CatchTorch([&] { return EncodeBatch(batch, {padded.first, padded.second}); });
     for (size_t i = 0; i < indices.size(); ++i) {
-      results[indices[i]] = encoded.ok() ? std::move((*encoded)[i]) : EncodeResult(encoded.status());
+      results[indices[i]] =
+          encoded.ok() ? std::move((*encoded)[i]) : EncodeResult(encoded.status());
     }
   }
   return results;
@@ -127,8 +128,8 @@ std::vector<EncodeResult> TorchSegmenter::EncodeBatch(absl::Span<const Rgb8Image
     features = network.Encode(at::cat(inputs));
   }
   for (size_t i = 0; i < images.size(); ++i) {
-    results.push_back(std::make_shared<TorchEmbedding>(this, std::move(features[i]),
-                                                       images[i]->size, padded));
+    results.push_back(
+        std::make_shared<TorchEmbedding>(this, std::move(features[i]), images[i]->size, padded));
   }
   return results;
 }
@@ -190,8 +191,7 @@ void TorchSegmenter::DecodeOrSplit(absl::Span<const DecodeRequest> requests, con
   for (size_t i : batch) results[i] = decoded.status();
 }
 
-DecoderInput TorchSegmenter::MakeInput(absl::Span<const DecodeRequest> requests,
-                                       const Batch& batch,
+DecoderInput TorchSegmenter::MakeInput(absl::Span<const DecodeRequest> requests, const Batch& batch,
                                        std::vector<ops::PyramidMemory>& memories) const {
   DecoderInput input;
   std::map<const TorchEmbedding*, int> image_index;
@@ -199,8 +199,7 @@ DecoderInput TorchSegmenter::MakeInput(absl::Span<const DecodeRequest> requests,
   std::vector<int64_t> rows;
   for (size_t r : batch) {
     const auto* embedding = static_cast<const TorchEmbedding*>(requests[r].embedding.get());
-    const auto [it, added] =
-        image_index.emplace(embedding, static_cast<int>(memories.size()));
+    const auto [it, added] = image_index.emplace(embedding, static_cast<int>(memories.size()));
     if (added) memories.push_back(embedding->features().memory);
     // Prompts are relative to the unpadded image; product and quotient are
     // rounded one after the other, as published.
@@ -236,8 +235,7 @@ std::vector<DecodeResult> TorchSegmenter::DecodeBatch(absl::Span<const DecodeReq
   int64_t first_query = 0;
   for (size_t r : batch) {
     results.push_back(ReadMasks(requests[r], output, first_query));
-    first_query +=
-        static_cast<int64_t>(requests[r].prompts.size()) * info_.config.decoder.tokens;
+    first_query += static_cast<int64_t>(requests[r].prompts.size()) * info_.config.decoder.tokens;
   }
   return results;
 }
