@@ -75,7 +75,8 @@ double EncodeGflop(const ModelConfig& config, double height, double width) {
     const double tokens = height * width / std::pow(16, s + 1) * std::pow(4, s);
     const double c = swin.embed_dim << s;
     const double window_tokens = swin.window_size * swin.window_size;
-    flop += swin.depths[s] * tokens * (2 * c * c * (4 + 2 * swin.mlp_ratio) + 4 * window_tokens * c);
+    flop +=
+        swin.depths[s] * tokens * (2 * c * c * (4 + 2 * swin.mlp_ratio) + 4 * window_tokens * c);
     if (s < 3) flop += tokens / 4 * 4 * c * 2 * c * 2;
   }
   const PixelDecoderConfig& pixel = config.pixel_decoder;
@@ -84,7 +85,8 @@ double EncodeGflop(const ModelConfig& config, double height, double width) {
   for (int l = 0; l < pixel.feature_levels; ++l) tokens += height * width / std::pow(4, 3 + l);
   const double sampling = pixel.heads * pixel.feature_levels * pixel.points;
   flop += pixel.layers * tokens *
-          (2 * c * c * 2 + 2 * c * sampling * 3 + 4 * c * pixel.ffn_dim + 8 * sampling * c / pixel.heads);
+          (2 * c * c * 2 + 2 * c * sampling * 3 + 4 * c * pixel.ffn_dim +
+           8 * sampling * c / pixel.heads);
   const double quarter = height * width / 16;
   flop += quarter * 2 * (9 * c * c + swin.embed_dim * c);
   return flop / 1e9;
@@ -93,8 +95,7 @@ double EncodeGflop(const ModelConfig& config, double height, double width) {
 double ClickGflop(const ModelConfig& config, double grid, int clicks) {
   const double c = config.pixel_decoder.hidden_dim;
   const DecoderConfig& decoder = config.decoder;
-  const double sampling =
-      decoder.heads * config.pixel_decoder.feature_levels * decoder.points;
+  const double sampling = decoder.heads * config.pixel_decoder.feature_levels * decoder.points;
   const double queries = static_cast<double>(clicks) * decoder.tokens;
   const double layer = 2 * (2 * c * c + c * c) + 2 * c * c * 4 + 2 * c * sampling * 3 +
                        8 * sampling * c + 2 * c * c * 2 + 4 * c * decoder.ffn_dim + 4 * c * c;
@@ -130,8 +131,7 @@ struct Masks {
 Masks Click(const Side& side, int count, bool every_layer) {
   const std::vector<ops::PyramidMemory> memories = {side.features.front().memory};
   const SemanticSam& network = *side.model.network;
-  const DecoderOutput output =
-      network.decoder().Forward(MakeClicks(memories, count), every_layer);
+  const DecoderOutput output = network.decoder().Forward(MakeClicks(memories, count), every_layer);
   // As published: masks and scores after every layer, all but the last dropped.
   for (size_t i = 0; i + 1 < output.layer_queries.size(); ++i) {
     network.PredictMasks(output.layer_queries[i], side.features.front());
@@ -142,9 +142,9 @@ Masks Click(const Side& side, int count, bool every_layer) {
 }
 
 struct Fidelity {
-  double identical_masks = 0;   // share of masks equal in every pixel
-  double lowest_iou = 1;        // of the others
-  double predicted_iou = 0;     // largest difference
+  double identical_masks = 0;  // share of masks equal in every pixel
+  double lowest_iou = 1;       // of the others
+  double predicted_iou = 0;    // largest difference
 };
 
 Fidelity CompareMasks(const Masks& ours, const Masks& baseline) {
@@ -169,8 +169,7 @@ absl::StatusOr<Side> MakeSide(const Options& options, ops::Path path) {
   Side side;
   SEMSAM_ASSIGN_OR_RETURN(side.model, LoadModel(options.weights, at::kCPU, path));
   at::manual_seed(1);
-  const at::Tensor pixels =
-      at::randint(0, 256, {1, options.size, options.size, 3}).to(at::kByte);
+  const at::Tensor pixels = at::randint(0, 256, {1, options.size, options.size, 3}).to(at::kByte);
   side.input = side.model.network->Preprocess(
       pixels, PaddedSize(side.model.network->config(), {options.size, options.size}));
   side.features = side.model.network->Encode(side.input);
@@ -183,8 +182,9 @@ void PrintMachine(const Peaks& peaks) {
   std::printf("ISA       LibTorch %s, own kernels %s\n", torch.isa.c_str(),
               ops::cpu::BestKernels().isa);
   std::printf("threads   %d\n", torch.threads);
-  std::printf("peak      %.0f GFLOP/s multiply-adds, %.0f GFLOP/s 2048^3 product, %.1f GB/s copy\n\n",
-              peaks.fma_gflops, peaks.product_gflops, peaks.copy_gb_s);
+  std::printf(
+      "peak      %.0f GFLOP/s multiply-adds, %.0f GFLOP/s 2048^3 product, %.1f GB/s copy\n\n",
+      peaks.fma_gflops, peaks.product_gflops, peaks.copy_gb_s);
 }
 
 void PrintRow(const Comparison& row, const Peaks& peaks) {
@@ -207,9 +207,7 @@ absl::StatusOr<std::vector<Comparison>> RunComparisons(const Options& options, c
   SEMSAM_ASSIGN_OR_RETURN(Side ours, MakeSide(options, ops::Path::kNative));
   SEMSAM_ASSIGN_OR_RETURN(Side baseline, MakeSide(options, ops::Path::kReference));
   const ModelConfig& config = ours.model.network->config();
-  const auto encode = [](Side& side) {
-    side.features = side.model.network->Encode(side.input);
-  };
+  const auto encode = [](Side& side) { side.features = side.model.network->Encode(side.input); };
   std::vector<Comparison> rows;
   const auto add = [&](Comparison row, double gflop) {
     row.gflop = gflop;
@@ -220,23 +218,26 @@ absl::StatusOr<std::vector<Comparison>> RunComparisons(const Options& options, c
   const double grid = static_cast<double>(ours.features.front().grid.area());
   std::printf("%-16s %9s %11s %8s  %-13s %9s %6s\n", "", "ours ms", "baseline ms", "ratio",
               "min-max", "floor ms", "share");
-  add(Compare("encode", {.blocks = options.blocks, .ours_runs = 1, .baseline_runs = 1},
-              [&] { encode(ours); }, [&] { encode(baseline); }),
+  add(Compare(
+          "encode", {.blocks = options.blocks, .ours_runs = 1, .baseline_runs = 1},
+          [&] { encode(ours); }, [&] { encode(baseline); }),
       encode_gflop);
   for (int count : options.clicks) {
     const BlockOptions runs = {.blocks = options.blocks, .ours_runs = 15, .baseline_runs = 3};
-    add(Compare(absl::StrCat("click x", count, " vs B1"), runs,
-                [&] { Click(ours, count, /*every_layer=*/false); },
-                [&] { Click(baseline, count, /*every_layer=*/true); }),
+    add(Compare(
+            absl::StrCat("click x", count, " vs B1"), runs,
+            [&] { Click(ours, count, /*every_layer=*/false); },
+            [&] { Click(baseline, count, /*every_layer=*/true); }),
         ClickGflop(config, grid, count));
     fidelity.push_back(CompareMasks(Click(ours, count, false), Click(baseline, count, false)));
   }
-  add(Compare("click vs B0", {.blocks = options.blocks, .ours_runs = 15, .baseline_runs = 1},
-              [&] { Click(ours, 1, /*every_layer=*/false); },
-              [&] {
-                encode(baseline);
-                Click(baseline, 1, /*every_layer=*/true);
-              }),
+  add(Compare(
+          "click vs B0", {.blocks = options.blocks, .ours_runs = 15, .baseline_runs = 1},
+          [&] { Click(ours, 1, /*every_layer=*/false); },
+          [&] {
+            encode(baseline);
+            Click(baseline, 1, /*every_layer=*/true);
+          }),
       ClickGflop(config, grid, 1));
   return rows;
 }
@@ -277,9 +278,10 @@ absl::Status Run() {
                           RunComparisons(options, peaks, fidelity));
   std::printf("\n");
   for (size_t i = 0; i < fidelity.size(); ++i) {
-    std::printf("fidelity x%-3d %.1f %% of masks identical, lowest IoU %.5f, predicted IoU within %.1e\n",
-                options.clicks[i], fidelity[i].identical_masks * 100, fidelity[i].lowest_iou,
-                fidelity[i].predicted_iou);
+    std::printf(
+        "fidelity x%-3d %.1f %% of masks identical, lowest IoU %.5f, predicted IoU within %.1e\n",
+        options.clicks[i], fidelity[i].identical_masks * 100, fidelity[i].lowest_iou,
+        fidelity[i].predicted_iou);
     if (fidelity[i].lowest_iou < 0.999 || !(fidelity[i].predicted_iou < 1e-4)) {
       return absl::InternalError("the two sides do not compute the same masks");
     }

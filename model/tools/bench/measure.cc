@@ -75,7 +75,8 @@ Peaks MeasurePeaks() {
   const at::Tensor a = at::randn({2048, 2048});
   const at::Tensor b = at::randn({2048, 2048});
   at::Tensor c = at::empty({2048, 2048});
-  peaks.product_gflops = 2.0 * 2048 * 2048 * 2048 / BestOfRuns(5, [&] { at::mm_out(c, a, b); }) / 1e6;
+  peaks.product_gflops =
+      2.0 * 2048 * 2048 * 2048 / BestOfRuns(5, [&] { at::mm_out(c, a, b); }) / 1e6;
 
   const at::Tensor from = at::randn({64, 1024, 1024});
   at::Tensor to = at::empty_like(from);

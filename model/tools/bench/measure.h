@@ -21,10 +21,10 @@ Spread SpreadOf(std::vector<double> values);
 // so that a machine whose speed drifts does not favour a side.
 struct Comparison {
   std::string name;
-  double gflop = 0;      // arithmetic that ours must do
-  Spread ours_ms;        // of the blocks
-  Spread baseline_ms;    // of the blocks
-  Spread ratio;          // baseline / ours, block by block
+  double gflop = 0;    // arithmetic that ours must do
+  Spread ours_ms;      // of the blocks
+  Spread baseline_ms;  // of the blocks
+  Spread ratio;        // baseline / ours, block by block
 };
 
 struct BlockOptions {
@@ -38,9 +38,9 @@ Comparison Compare(const std::string& name, const BlockOptions& options,
 
 // Peaks of this run, all threads.
 struct Peaks {
-  double fma_gflops = 0;     // independent multiply-adds in registers
-  double product_gflops = 0; // LibTorch's 2048^3 float32 product
-  double copy_gb_s = 0;      // large copy, bytes read plus bytes written
+  double fma_gflops = 0;      // independent multiply-adds in registers
+  double product_gflops = 0;  // LibTorch's 2048^3 float32 product
+  double copy_gb_s = 0;       // large copy, bytes read plus bytes written
 };
 Peaks MeasurePeaks();
 
