@@ -81,12 +81,16 @@ absl::Status ModelFile::Load(const std::string& spec) {
 absl::Status ModelFile::LoadFile(const std::string& path) {
   SEMSAM_ASSIGN_OR_RETURN(const std::shared_ptr<const MappedFile> file, MappedFile::Open(path));
   owners_.push_back(file);
-  if (LooksLikePth(file->bytes())) {
+  // Asked first: the header length of a safetensors file may start with the byte
+  // that starts every pickle.
+  const bool safetensors =
+      LooksLikeSafetensors(file->bytes()) || absl::EndsWith(path, ".safetensors");
+  if (!safetensors && LooksLikePth(file->bytes())) {
     format_ = "pth";
     SEMSAM_ASSIGN_OR_RETURN(std::vector<TensorView> tensors, ReadPth(file->bytes()));
     return Adopt(std::nullopt, std::move(tensors));
   }
-  if (!LooksLikeSafetensors(file->bytes()) && !absl::EndsWith(path, ".safetensors")) {
+  if (!safetensors) {
     return absl::InvalidArgumentError("it is neither a safetensors file nor a checkpoint");
   }
   format_ = "safetensors";

@@ -27,7 +27,8 @@ struct SafetensorsFile {
   Metadata metadata;
 };
 
-// True when the bytes can only be meant as safetensors.
+// True when the bytes start like a safetensors file; no checkpoint of PyTorch
+// does.
 bool LooksLikeSafetensors(std::span<const std::byte> bytes);
 
 // Reads a whole file, usually a mapped one. INVALID_ARGUMENT, with what is wrong

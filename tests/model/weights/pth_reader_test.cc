@@ -202,7 +202,9 @@ std::string MakeZip(const std::vector<std::pair<std::string, std::string>>& entr
   return body + directory + end;
 }
 
-std::string Unicode(const std::string& text) { return "X" + Number(text.size(), 4) + text; }
+std::string Unicode(const std::string& text) {
+  return Number(text.size(), 4).insert(0, 1, 'X') + text;
+}
 
 std::string Int(uint64_t value) { return "\x8a\x08" + Number(value, 8); }
 
@@ -380,7 +382,7 @@ TEST(PthReader, OddFilesGetAReason) {
   const std::pair<std::string, const char*> cases[] = {
       {"", "neither a zip archive nor a pickle"},
       {"hello", "neither a zip archive nor a pickle"},
-      {MakeZip({}), "no end record"},  // an empty archive starts otherwise
+      {MakeZip({}), "neither a zip archive nor a pickle"},  // an empty archive starts otherwise
       {MakeZip({{"mimetype", "text"}}), "no data.pkl"},
       {MakeZip({{"x/data.pkl", pickle}}), "which the file lacks"},
       {MakeZip({{"x/data.pkl", pickle}, {"x/data.pkl", pickle}}), "appears twice"},
@@ -393,7 +395,6 @@ TEST(PthReader, OddFilesGetAReason) {
   for (const auto& [file, error] : cases) {
     const auto tensors = ReadPth(BytesOf(file));
     EXPECT_EQ(tensors.status().code(), absl::StatusCode::kInvalidArgument) << error;
-    if (file.substr(0, 4) == "PK\5\6") continue;
     EXPECT_TRUE(Contains(tensors.status(), error)) << tensors.status();
   }
 }
@@ -410,7 +411,7 @@ TEST(ZipDirectory, RecordsThatPointOutsideAreErrors) {
       {end + 16, "beyond the end"},            // offset of the directory
       {end + 12, "beyond the end"},            // its size
       {end + 10, "directory is damaged"},      // its entries
-      {central - good.find("PK\1\2") + 26, "another name"},
+      {26, "another name"},
   };
   for (const auto& [at, error] : cases) {
     std::string bad = good;
