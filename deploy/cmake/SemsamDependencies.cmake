@@ -5,6 +5,7 @@ find_package(absl REQUIRED CONFIG)
 find_package(Threads REQUIRED)
 find_package(nlohmann_json REQUIRED CONFIG)
 find_package(JPEG REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 
 # The -core, -imgproc and -imgcodecs packages carry no CMake config (that is in
 # libopencv-dev with 150 others), so the three libraries are found by name.
