@@ -97,9 +97,7 @@ void AddSegmentFlags(ArgParser& parser, SegmentFlags& flags) {
   parser.AddValue("image", "FILE", "JPEG, PNG, WebP, BMP or TIFF", SetString(flags.image_path));
   parser.AddValue("session", "ID", "use this session instead of a new one",
                   SetString(flags.session_id));
-  parser.AddValue("image-id", "ID",
-                  "use this image of the session; --image is then only drawn on, and "
-                  "uploaded if the server lost it",
+  parser.AddValue("image-id", "ID", "use this image of the session; --image then serves to draw on",
                   SetString(flags.image_id));
   parser.AddSwitch("keep", "keep the new session and print its ids", flags.keep);
   AddPromptFlags(parser, flags);

@@ -55,11 +55,10 @@ class ClientTest : public ::testing::Test {
 
   // Answers the next calls with `messages`, then `status`.
   void Script(std::vector<v1::SegmentResponse> messages, grpc::Status status = grpc::Status::OK) {
-    server_.service().on_segment = [messages, status](grpc::ServerContext&, const auto&,
-                                                      ScriptedService::SegmentWriter& writer) {
+    server_.service().OnSegment([messages, status](auto&, const auto&, auto& writer) {
       for (const auto& message : messages) writer.Write(message);
       return status;
-    };
+    });
   }
 
   ScriptedServer server_;
@@ -163,82 +162,85 @@ TEST_F(ClientTest, NumbersThatTheWireCannotCarryNameTheirField) {
 }
 
 TEST_F(ClientTest, EachMaskIsDeliveredBeforeTheNextIsSent) {
-  std::promise<void> first_seen;
-  server_.service().on_segment = [&](grpc::ServerContext&, const auto&, auto& writer) {
+  const auto first_seen = std::make_shared<std::promise<void>>();
+  server_.service().OnSegment([first_seen](auto&, const auto&, auto& writer) {
     writer.Write(MaskMessage());
-    first_seen.get_future().wait();  // a client that waits for the end never lets go
+    first_seen->get_future().wait();  // a client that waits for the end never lets go
     writer.Write(MaskMessage());
     writer.Write(SummaryMessage(2));
     return grpc::Status::OK;
-  };
+  });
   int count = 0;
   const auto summary = client_->Segment(request_, [&](Mask) {
-    if (++count == 1) first_seen.set_value();
+    if (++count == 1) first_seen->set_value();
     return true;
   });
   EXPECT_TRUE(summary.ok()) << summary.status();
   EXPECT_EQ(count, 2);
 }
 
-// A server that answers nothing until the client goes away; says whether it
+// Makes the server send masks until the client goes away, and tells whether it
 // learned of that.
-class HangingServer {
+class EndlessServer {
  public:
-  explicit HangingServer(ScriptedService& service) {
-    service.on_segment = [this](grpc::ServerContext& context, const auto&, auto& writer) {
+  explicit EndlessServer(ScriptedService& service) {
+    service.OnSegment([state = state_](grpc::ServerContext& context, const auto&, auto& writer) {
       writer.Write(MaskMessage());
-      started_.set_value();
-      // Fails once the call is over; the write buffer bounds the number of turns.
+      state->started.set_value();
       while (!context.IsCancelled() && writer.Write(MaskMessage())) {
       }
-      ended_.set_value();
+      state->ended.set_value();
       return grpc::Status::CANCELLED;
-    };
+    });
   }
-  void WaitUntilStarted() { started_.get_future().wait(); }
+  void WaitUntilStarted() { state_->started.get_future().wait(); }
   bool SawTheEnd() {
-    return ended_.get_future().wait_for(std::chrono::seconds(30)) == std::future_status::ready;
+    return state_->ended.get_future().wait_for(std::chrono::seconds(30)) ==
+           std::future_status::ready;
   }
 
  private:
-  std::promise<void> started_;
-  std::promise<void> ended_;
+  struct State {
+    std::promise<void> started;
+    std::promise<void> ended;
+  };
+  const std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 TEST_F(ClientTest, ADeadlineEndsTheCallOnBothSides) {
-  HangingServer hanging(server_.service());
+  EndlessServer endless(server_.service());
   const auto summary = Segment({.timeout = absl::Milliseconds(100)});
   EXPECT_TRUE(absl::IsDeadlineExceeded(summary.status())) << summary.status();
-  EXPECT_TRUE(hanging.SawTheEnd());
+  EXPECT_TRUE(endless.SawTheEnd());
 }
 
 TEST_F(ClientTest, TheDefaultTimeoutHoldsWhereACallNamesNone) {
   const auto client = ConnectTo(server_, {.default_timeout = absl::Milliseconds(100)});
-  HangingServer hanging(server_.service());
+  EndlessServer endless(server_.service());
   const auto summary = client->Segment(request_, [](Mask) { return true; });
   EXPECT_TRUE(absl::IsDeadlineExceeded(summary.status())) << summary.status();
-  EXPECT_TRUE(hanging.SawTheEnd());
+  EXPECT_TRUE(endless.SawTheEnd());
 }
 
 TEST_F(ClientTest, ACallbackThatReturnsFalseCancels) {
-  HangingServer hanging(server_.service());
+  EndlessServer endless(server_.service());
   int count = 0;
   const auto summary = client_->Segment(request_, [&count](Mask) { return ++count < 2; });
   EXPECT_TRUE(absl::IsCancelled(summary.status())) << summary.status();
   EXPECT_EQ(count, 2);
-  EXPECT_TRUE(hanging.SawTheEnd());
+  EXPECT_TRUE(endless.SawTheEnd());
 }
 
 TEST_F(ClientTest, AStopRequestFromAnotherThreadCancels) {
-  HangingServer hanging(server_.service());
+  EndlessServer endless(server_.service());
   std::stop_source stop;
   std::jthread other([&] {
-    hanging.WaitUntilStarted();
+    endless.WaitUntilStarted();
     stop.request_stop();
   });
   const auto summary = Segment({.stop = stop.get_token()});
   EXPECT_TRUE(absl::IsCancelled(summary.status())) << summary.status();
-  EXPECT_TRUE(hanging.SawTheEnd());
+  EXPECT_TRUE(endless.SawTheEnd());
 }
 
 TEST_F(ClientTest, AStopRequestBeforeTheCallCancelsIt) {
@@ -370,13 +372,13 @@ TEST_F(ClientTest, ALostSessionIsTheCallers) {
 TEST_F(ClientTest, OneTimeoutBoundsTheWholeRecovery) {
   server_.service().ForgetImages();
   request_.recovery_image = image_;
-  std::promise<void> release;
-  server_.service().on_upload_header = [&release](const auto&) {
-    release.get_future().wait();
+  const auto release = std::make_shared<std::promise<void>>();
+  server_.service().OnUploadHeader([release](const auto&) {
+    release->get_future().wait();
     return grpc::Status::OK;
-  };
+  });
   EXPECT_TRUE(absl::IsDeadlineExceeded(Segment({.timeout = absl::Milliseconds(200)}).status()));
-  release.set_value();
+  release->set_value();
 }
 
 TEST_F(ClientTest, UploadsStreamInChunksWithTheirDigestUpFront) {
@@ -412,12 +414,12 @@ TEST_F(ClientTest, ChunksStayUnderTheServersLimit) {
 }
 
 TEST_F(ClientTest, AnUploadThatIsRefusedMidwayReportsTheServersReason) {
-  server_.service().on_upload_header = [](const auto&) {
+  server_.service().OnUploadHeader([](const auto&) {
     return MakeError({.code = grpc::StatusCode::INVALID_ARGUMENT,
                       .message = "too many bytes",
                       .reason = "IMAGE_TOO_LARGE",
                       .field = "header.total_bytes"});
-  };
+  });
   const auto upload = client_->UploadImage(request_.session_id, std::string(8 << 20, 'x'));
   EXPECT_TRUE(absl::IsInvalidArgument(upload.status())) << upload.status();
   EXPECT_EQ(ErrorField(upload.status()), "header.total_bytes");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "google/rpc/error_details.pb.h"
@@ -120,6 +121,16 @@ ScriptedService::ScriptedService() {
   image_size.set_width(64);
 }
 
+void ScriptedService::OnSegment(SegmentHook hook) {
+  MutexLock lock(mutex_);
+  on_segment_ = std::move(hook);
+}
+
+void ScriptedService::OnUploadHeader(UploadHook hook) {
+  MutexLock lock(mutex_);
+  on_upload_header_ = std::move(hook);
+}
+
 std::vector<UploadRecord> ScriptedService::uploads() const {
   MutexLock lock(mutex_);
   return uploads_;
@@ -170,9 +181,6 @@ grpc::Status ScriptedService::GetServerInfo(grpc::ServerContext* context,
 grpc::Status ScriptedService::CreateSession(grpc::ServerContext*,
                                             const v1::CreateSessionRequest* request,
                                             v1::CreateSessionResponse* response) {
-  if (on_create_session) {
-    if (grpc::Status status = on_create_session(*request); !status.ok()) return status;
-  }
   MutexLock lock(mutex_);
   v1::Session& session = *response->mutable_session();
   session.set_session_id(absl::StrCat("session-", next_id_++));
@@ -216,8 +224,13 @@ grpc::Status ScriptedService::UploadImage(grpc::ServerContext*,
   UploadRecord record;
   v1::UploadImageRequest message;
   if (reader->Read(&message)) record.header = message.header();
-  if (on_upload_header) {
-    if (grpc::Status status = on_upload_header(record.header); !status.ok()) return status;
+  UploadHook hook;
+  {
+    MutexLock lock(mutex_);
+    hook = on_upload_header_;
+  }
+  if (hook) {
+    if (grpc::Status status = hook(record.header); !status.ok()) return status;
   }
   while (reader->Read(&message)) {
     record.chunk_bytes.push_back(message.chunk().size());
@@ -286,11 +299,13 @@ void ScriptedService::Answer(const google::protobuf::RepeatedPtrField<v1::Prompt
 
 grpc::Status ScriptedService::Segment(grpc::ServerContext* context,
                                       const v1::SegmentRequest* request, SegmentWriter* writer) {
+  SegmentHook hook;
   {
     MutexLock lock(mutex_);
     segment_requests_.push_back(*request);
+    hook = on_segment_;
   }
-  if (on_segment) return on_segment(*context, *request, *writer);
+  if (hook) return hook(*context, *request, *writer);
   if (grpc::Status status = FindImage(request->session_id(), request->image_id()); !status.ok()) {
     return status;
   }

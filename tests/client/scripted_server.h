@@ -3,7 +3,7 @@
 //
 // Left alone it behaves: it keeps sessions and images, and answers every click
 // with a square and every box with itself, one mask a level. A test replaces a
-// whole call by setting its hook before the call. Hooks run on gRPC's threads.
+// whole call by its hook. Hooks run on gRPC's threads.
 #ifndef SEMSAM_TESTS_CLIENT_SCRIPTED_SERVER_H_
 #define SEMSAM_TESTS_CLIENT_SCRIPTED_SERVER_H_
 
@@ -33,14 +33,18 @@ class ScriptedService final : public v1::SegmentationService::Service {
 
   ScriptedService();
 
-  // Set before the call that should see them.
+  // Set before the first call.
   v1::GetServerInfoResponse info;
   v1::ImageSize image_size;  // of every upload
-  std::function<grpc::Status(grpc::ServerContext&, const v1::SegmentRequest&, SegmentWriter&)>
-      on_segment;
+
+  // Replace a call, or its start, from the next one on. Calls that already run
+  // keep their hook, so it must own what it uses.
+  using SegmentHook =
+      std::function<grpc::Status(grpc::ServerContext&, const v1::SegmentRequest&, SegmentWriter&)>;
+  using UploadHook = std::function<grpc::Status(const v1::UploadImageHeader&)>;
+  void OnSegment(SegmentHook hook);
   // Called with the header, before any chunk is read.
-  std::function<grpc::Status(const v1::UploadImageHeader&)> on_upload_header;
-  std::function<grpc::Status(const v1::CreateSessionRequest&)> on_create_session;
+  void OnUploadHeader(UploadHook hook);
 
   std::vector<UploadRecord> uploads() const;
   std::vector<v1::SegmentRequest> segment_requests() const;
@@ -76,6 +80,8 @@ class ScriptedService final : public v1::SegmentationService::Service {
               v1::SegmentSummary& summary) const;
 
   mutable Mutex mutex_;
+  SegmentHook on_segment_ ABSL_GUARDED_BY(mutex_);
+  UploadHook on_upload_header_ ABSL_GUARDED_BY(mutex_);
   int next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<std::string, v1::Session> sessions_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> lost_images_ ABSL_GUARDED_BY(mutex_);  // id -> sha256
