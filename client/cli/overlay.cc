@@ -23,6 +23,7 @@ constexpr int kMaxLongEdgePx = 640;
 constexpr int kMinPanelWidthPx = 230;  // room for a title
 constexpr int kGapPx = 6;
 constexpr int kMaxTitleLines = 4;
+constexpr int kRingRadiusPx = 8;  // around a click
 constexpr double kTint = 0.45;
 constexpr double kSheetAspect = 1.5;  // width over height that the grid aims at
 
@@ -37,7 +38,7 @@ const cv::Scalar kBlack(0, 0, 0);
 const std::array<cv::Scalar, 8> kPromptColours = {
     cv::Scalar(0, 159, 230),  cv::Scalar(233, 180, 86),  cv::Scalar(115, 158, 0),
     cv::Scalar(66, 228, 240), cv::Scalar(167, 121, 204), cv::Scalar(0, 94, 213),
-    cv::Scalar(178, 114, 0),  cv::Scalar(200, 200, 200)};
+    cv::Scalar(240, 130, 60), cv::Scalar(200, 200, 200)};
 
 const cv::Scalar& PromptColour(size_t prompt) {
   return kPromptColours[prompt % kPromptColours.size()];
@@ -70,7 +71,7 @@ int BestColumns(cv::Size panel, size_t panels) {
     const int rows = (static_cast<int>(panels) + columns - 1) / columns;
     const int empty = rows * columns - static_cast<int>(panels);
     const double aspect = static_cast<double>(columns * panel.width) / (rows * panel.height);
-    const double cost = std::abs(std::log(aspect / kSheetAspect)) + 0.1 * empty;
+    const double cost = std::abs(std::log(aspect / kSheetAspect)) + 0.3 * empty;
     if (columns == 1 || cost < best_cost) {
       best = columns;
       best_cost = cost;
@@ -152,10 +153,10 @@ void MarkPrompt(const Prompt& prompt, const cv::Scalar& colour, const Layout& la
                 cv::Mat& image) {
   if (const Click* click = std::get_if<Click>(&prompt.shape)) {
     const cv::Point centre = ToPanel(click->x, click->y, layout);
-    constexpr int kRadiusPx = 7;
-    cv::circle(image, centre, kRadiusPx, kBlack, 5, cv::LINE_AA);
-    cv::circle(image, centre, kRadiusPx, kWhite, 3, cv::LINE_AA);
-    cv::circle(image, centre, 3, colour, cv::FILLED, cv::LINE_AA);
+    cv::circle(image, centre, kRingRadiusPx, kBlack, 4, cv::LINE_AA);
+    cv::circle(image, centre, kRingRadiusPx, kWhite, 2, cv::LINE_AA);
+    cv::circle(image, centre, 3, kBlack, cv::FILLED, cv::LINE_AA);
+    cv::circle(image, centre, 2, colour, cv::FILLED, cv::LINE_AA);
   } else if (const Box* box = std::get_if<Box>(&prompt.shape)) {
     const cv::Point low = ToPanel(box->x0, box->y0, layout);
     const cv::Point high = ToPanel(box->x1, box->y1, layout);

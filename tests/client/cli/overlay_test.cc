@@ -85,7 +85,7 @@ TEST(DrawOverlayTest, TintsTheMaskAndLeavesTheRest) {
   const cv::Mat panel = picture(cv::Rect(6, picture.rows - 406, 400, 400));
   EXPECT_NE(panel.at<cv::Vec3b>(200, 50), cv::Vec3b(40, 40, 40));           // inside the mask
   EXPECT_EQ(panel.at<cv::Vec3b>(50, 350), cv::Vec3b(40, 40, 40));           // outside
-  EXPECT_NE(panel.at<cv::Vec3b>(300, 307), cv::Vec3b(40, 40, 40));          // the ring
+  EXPECT_NE(panel.at<cv::Vec3b>(300, 308), cv::Vec3b(40, 40, 40));          // the ring
   EXPECT_NE(panel.at<cv::Vec3b>(200, 199), panel.at<cv::Vec3b>(200, 150));  // the outline
 }
 
