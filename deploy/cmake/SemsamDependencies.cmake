@@ -20,16 +20,17 @@ if(SEMSAM_WITH_TORCH)
   # SEMSAM_TORCH_DIR is the folder with include/ and lib/. Without it
   # CMAKE_PREFIX_PATH is searched, then the cache that deploy/setup.sh fills.
   set(SEMSAM_TORCH_DIR "" CACHE PATH "LibTorch: the folder that holds include/ and lib/")
-  if(DEFINED ENV{SEMSAM_CACHE_DIR})
+  if(NOT "$ENV{SEMSAM_CACHE_DIR}" STREQUAL "")
     set(_semsam_cache $ENV{SEMSAM_CACHE_DIR})
-  elseif(DEFINED ENV{XDG_CACHE_HOME})
+  elseif(NOT "$ENV{XDG_CACHE_HOME}" STREQUAL "")
     set(_semsam_cache $ENV{XDG_CACHE_HOME}/semsam)
   else()
     set(_semsam_cache $ENV{HOME}/.cache/semsam)
   endif()
   find_path(SEMSAM_TORCH_INCLUDE torch/csrc/api/include/torch/torch.h
-            HINTS ${SEMSAM_TORCH_DIR} ${CMAKE_PREFIX_PATH} ${_semsam_cache}/libtorch/torch
-            PATH_SUFFIXES include REQUIRED NO_DEFAULT_PATH)
+            HINTS ${SEMSAM_TORCH_DIR} ${CMAKE_PREFIX_PATH} ENV CMAKE_PREFIX_PATH
+                  ${_semsam_cache}/libtorch/torch
+            PATH_SUFFIXES include ../../include REQUIRED NO_DEFAULT_PATH)
   get_filename_component(_semsam_torch_root ${SEMSAM_TORCH_INCLUDE} DIRECTORY)
   find_library(SEMSAM_LIB_C10 c10 HINTS ${_semsam_torch_root}/lib REQUIRED NO_DEFAULT_PATH)
   find_library(SEMSAM_LIB_TORCH_CPU torch_cpu HINTS ${_semsam_torch_root}/lib REQUIRED
