@@ -9,13 +9,15 @@
 #   --out DIR   where the results go (out/demo)
 #
 # Environment: SEMSAM_WEIGHTS, a weight file for the server instead of the
-# default; SEMSAM_DEMO_WAIT_S, how long the server may take to be ready (120).
+# default; SEMSAM_DEMO_WAIT_S and SEMSAM_DEMO_STOP_S, how many seconds the server
+# may take to be ready (120) and to stop (10).
 set -euo pipefail
 # shellcheck source=deploy/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 
 weights=${SEMSAM_WEIGHTS:-formula:swin-t}
 wait_s=${SEMSAM_DEMO_WAIT_S:-120}
+stop_s=${SEMSAM_DEMO_STOP_S:-10}
 photo=$SEMSAM_ROOT/deploy/demo/chelsea.jpg
 bin=
 out=$SEMSAM_ROOT/out/demo
@@ -38,7 +40,7 @@ build() {
   (cd "$SEMSAM_ROOT" && cmake --build --preset release -j "$(nproc)" --target semsam-server semsam)
 }
 
-# SIGTERM, ten seconds of grace, then SIGKILL. Returns the server's own status.
+# SIGTERM, a time of grace, then SIGKILL. Returns the server's own status.
 stop_server() {
   local pid=$server status=0 watchdog
   server=
@@ -47,7 +49,7 @@ stop_server() {
   (
     # Its own sleep ends with it; nothing of it may hold the caller's output.
     trap 'kill "$!" 2>/dev/null; exit' TERM
-    sleep 10 &
+    sleep "$stop_s" &
     wait "$!"
     kill -KILL "$pid"
   ) >/dev/null 2>&1 &

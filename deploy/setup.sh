@@ -144,12 +144,12 @@ make_venv() {
   ) 9>"$venv.lock"
 }
 
-# Configures the preset $1 with the rest as further options, if anything changed.
+# configure PRESET [cmake option...]
 configure() {
   local preset=$1
   shift
-  if [[ -n ${SEMSAM_TORCH_DIR:-} ]]; then set -- "-DSEMSAM_TORCH_DIR=$SEMSAM_TORCH_DIR" "$@"; fi
-  (cd "$SEMSAM_ROOT" && cmake --preset "$preset" -Wno-dev --log-level=WARNING "$@")
+  (cd "$SEMSAM_ROOT" && cmake --preset "$preset" -Wno-dev --log-level=WARNING \
+    "-DSEMSAM_TORCH_DIR=${SEMSAM_TORCH_DIR:-}" "$@")
 }
 
 setup_build() {

@@ -29,6 +29,15 @@ if(SEMSAM_WITH_TORCH)
   # SEMSAM_TORCH_DIR is the folder with include/ and lib/. Without it
   # CMAKE_PREFIX_PATH is searched, then the cache that deploy/setup.sh fills.
   set(SEMSAM_TORCH_DIR "" CACHE PATH "LibTorch: the folder that holds include/ and lib/")
+  # What an earlier configuration found counts only while nothing else is asked
+  # for and it still exists.
+  if(NOT "${SEMSAM_TORCH_DIR}" STREQUAL "${SEMSAM_TORCH_DIR_USED}"
+     OR NOT EXISTS "${SEMSAM_TORCH_INCLUDE}")
+    foreach(found TORCH_INCLUDE LIB_C10 LIB_TORCH_CPU LIB_torch_cuda LIB_c10_cuda)
+      unset(SEMSAM_${found} CACHE)
+    endforeach()
+  endif()
+  set(SEMSAM_TORCH_DIR_USED "${SEMSAM_TORCH_DIR}" CACHE INTERNAL "")
   find_path(SEMSAM_TORCH_INCLUDE torch/csrc/api/include/torch/torch.h
             HINTS ${SEMSAM_TORCH_DIR} ${CMAKE_PREFIX_PATH} ENV CMAKE_PREFIX_PATH
                   ${SEMSAM_CACHE}/libtorch/torch
