@@ -80,7 +80,8 @@ start_server() {
 # Sets `address` once the server answers that it is serving.
 wait_for_server() {
   local deadline=$((SECONDS + wait_s)) port=
-  until [[ -n $port ]] && "$bin/semsam" health --server "127.0.0.1:$port" >/dev/null 2>&1; do
+  until [[ -n $port ]] && "$bin/semsam" health --server "127.0.0.1:$port" --timeout 5 \
+    >/dev/null 2>&1; do
     kill -0 "$server" 2>/dev/null || die 'the server ended before it was ready'
     ((SECONDS < deadline)) || die "the server was not ready within $wait_s s"
     sleep 0.1

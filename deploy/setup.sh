@@ -123,7 +123,6 @@ venv_dir() {
 
 make_venv() {
   local venv file
-  local -a options=()
   venv=$(venv_dir)
   # An environment cannot be moved, so a mark says that it is complete.
   if [[ -f $venv/.complete ]]; then
@@ -137,9 +136,11 @@ make_venv() {
     [[ -f $venv/.complete ]] && exit
     rm -rf -- "$venv"
     "$SEMSAM_SYSTEM_PYTHON" -m venv "$venv"
-    for file in "${SEMSAM_REQUIREMENTS[@]}"; do options+=(-r "$file"); done
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-      --only-binary :all: "${options[@]}"
+    # One by one: two files may name the same package.
+    for file in "${SEMSAM_REQUIREMENTS[@]}"; do
+      "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+        --only-binary :all: -r "$file"
+    done
     touch -- "$venv/.complete"
   ) 9>"$venv.lock"
 }

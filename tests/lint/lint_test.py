@@ -185,6 +185,18 @@ class LayoutTest(LintTest):
         self.assertEqual(layout.check(self.root, formatter)[0], [])
 
 
+class ProtoTest(LintTest):
+    def test_name_against_the_rules(self):
+        buf = tree.tool("buf")
+        for message, status in (("GoodName", 0), ("bad_name", 100)):
+            self.write("proto/semsam/v1/a.proto",
+                       f'syntax = "proto3";\npackage semsam.v1;\nmessage {message} {{}}\n')
+            self.write("proto/buf.yaml", (tree.ROOT / "proto/buf.yaml").read_text())
+            done = subprocess.run([buf, "lint", "proto"], cwd=self.root, check=False,
+                                  capture_output=True)
+            self.assertEqual(done.returncode, status, done.stdout)
+
+
 class ReportTest(unittest.TestCase):
     def test_nothing_checked_is_a_failure(self):
         script = "import tree; tree.main(lambda root: ([], 0))"
