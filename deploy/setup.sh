@@ -66,6 +66,10 @@ cache_dir() {
 install_packages() {
   local -a missing=() root=()
   local package
+  if ! command -v dpkg-query >/dev/null; then
+    say "apt: not a Debian or Ubuntu; what these hold must be there: $*"
+    return
+  fi
   for package in "$@"; do
     # shellcheck disable=SC2016  # dpkg-query's own format, not a shell variable
     [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||

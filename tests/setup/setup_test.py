@@ -50,10 +50,25 @@ class SetupTest(unittest.TestCase):
             cwd="/", user=user, capture_output=True, text=True, timeout=60, check=False,
         )
 
+    def bare_path(self):
+        """A PATH without sudo and package managers."""
+        bare = self.folder / "bare"
+        bare.mkdir()
+        for name in ("env", "dirname"):
+            (bare / name).symlink_to(f"/usr/bin/{name}")
+        return str(bare)
+
     def test_installed_packages_cost_no_call(self):
         done = self.call("install_packages a b", INSTALLED="a b c")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(done.stdout, "apt: all 2 packages are installed\n")
+
+    def test_other_distribution_is_told_what_it_needs(self):
+        (self.folder / "dpkg-query").unlink()
+        bare = self.bare_path()
+        done = self.call("install_packages a b", path=bare)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("what these hold must be there: a b", done.stdout)
 
     @unittest.skipIf(os.geteuid() != 0, "needs root")
     def test_only_missing_packages_are_installed(self):
@@ -66,15 +81,12 @@ class SetupTest(unittest.TestCase):
 
     @unittest.skipIf(os.geteuid() != 0, "needs root, to stop being it")
     def test_sudo_is_used_where_there_is_one(self):
-        bare = self.folder / "bare"
-        bare.mkdir()
-        for name in ("env", "dirname"):
-            (bare / name).symlink_to(f"/usr/bin/{name}")
-        done = self.call("install_packages a", user=NOBODY, path=str(bare))
+        bare = self.bare_path()
+        done = self.call("install_packages a", user=NOBODY, path=bare)
         self.assertEqual(done.returncode, 1)
         self.assertIn("as root: apt-get install --no-install-recommends a", done.stderr)
         self.add_program("sudo", SUDO)
-        done = self.call("install_packages a", user=NOBODY, path=str(bare))
+        done = self.call("install_packages a", user=NOBODY, path=bare)
         self.assertEqual(done.stdout.splitlines()[1:3], ["sudo", "apt-get  update -qq"])
         self.assertEqual(done.returncode, 0)
 
