@@ -132,7 +132,7 @@ TEST_P(Parity, ChosenLevelsAndUpsampledLogitsEqualThePublishedCode) {
     ExpectGolden(network.decoder().PredictIous(chosen), "net/", stem + "_ious.npy", kIouTolerance);
     ExpectGolden(upsampled(chosen), "net/", stem + "_masks.npy", kMaskTolerance);
   }
-  const std::map<char, std::vector<int64_t>> recorded = {{'a', {2}}, {'b', {0, 3}}, {'c', {0}}};
+  const std::map<char, std::vector<int64_t>> recorded = {{'a', {2}}, {'b', {0}}, {'c', {0, 3}}};
   const DecoderOutput click =
       RunPrompts(network, image, Boxes({.5f, .5f, .005f, .005f}), {0}, false);
   std::string digits;
