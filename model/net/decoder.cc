@@ -1,22 +1,13 @@
 #include "model/net/decoder.h"
 
-#include <numbers>
-
 #include "absl/strings/str_cat.h"
+#include "model/ops/boxes.h"
 #include "model/ops/prompt_attention.h"
 
 namespace semsam {
 namespace {
 
 constexpr char kPrefix[] = "sem_seg_head.predictor.";
-
-// The published epsilon; it matters for boxes at the border alone.
-constexpr double kLogitEpsilon = 1e-5;
-
-at::Tensor InverseSigmoid(const at::Tensor& x) {
-  const at::Tensor clamped = x.clamp(0, 1);
-  return (clamped.clamp_min(kLogitEpsilon) / (1 - clamped).clamp_min(kLogitEpsilon)).log();
-}
 
 }  // namespace
 
@@ -93,16 +84,6 @@ at::Tensor Decoder::InitialTokens(const at::Tensor& point_or_box) const {
       .view({prompts * config_.tokens, channels_});
 }
 
-at::Tensor Decoder::SineBoxes(const at::Tensor& references) const {
-  // Order y, x, w, h: the published code swaps the first two.
-  const at::Tensor ordered = at::stack({references.select(1, 1), references.select(1, 0),
-                                        references.select(1, 2), references.select(1, 3)},
-                                       1) *
-                             (2 * std::numbers::pi);
-  const at::Tensor angle = ordered.unsqueeze(-1) / sine_periods_;
-  return at::stack({angle.sin(), angle.cos()}, -1).view({references.size(0), 2 * channels_});
-}
-
 DecoderOutput Decoder::Forward(const DecoderInput& input, bool every_layer,
                                const ForwardHook& hook) const {
   const int64_t prompts = input.boxes.size(0);
@@ -113,8 +94,7 @@ DecoderOutput Decoder::Forward(const DecoderInput& input, bool every_layer,
   }
   DecoderOutput output;
   at::Tensor tokens = InitialTokens(input.point_or_box);
-  at::Tensor reference = InverseSigmoid(input.boxes)
-                             .sigmoid()
+  at::Tensor reference = ops::RefineBoxes({}, input.boxes, path_)
                              .unsqueeze(1)
                              .expand({prompts, config_.tokens, 4})
                              .reshape({prompts * config_.tokens, 4});
@@ -139,7 +119,7 @@ at::Tensor Decoder::RunLayer(const Layer& layer, const DecoderInput& input,
   const auto call_hook = [&](const char* what, at::Tensor& value) {
     if (hook) hook(absl::StrCat("dec_layer", index, what), value);
   };
-  at::Tensor sine = SineBoxes(references);
+  at::Tensor sine = ops::SineBoxes(references, sine_periods_, path_);
   call_hook("_query_sine", sine);
   at::Tensor position = query_position_(sine);
   call_hook("_query_pos", position);
@@ -174,7 +154,7 @@ at::Tensor Decoder::NormTwice(const at::Tensor& raw) const {
 }
 
 at::Tensor Decoder::RefineBoxes(const at::Tensor& queries, const at::Tensor& references) const {
-  return (box_head_(queries) + InverseSigmoid(references)).sigmoid();
+  return ops::RefineBoxes(box_head_(queries), references, path_);
 }
 
 at::Tensor Decoder::PredictIous(const at::Tensor& queries) const {

@@ -81,7 +81,6 @@ class Decoder {
   Mlp LoadMlp(const TensorMap& weights, const std::string& prefix, int layers) const;
   Layer LoadLayer(const TensorMap& weights, const std::string& prefix) const;
   at::Tensor InitialTokens(const at::Tensor& point_or_box) const;
-  at::Tensor SineBoxes(const at::Tensor& references) const;
   at::Tensor RunLayer(const Layer& layer, const DecoderInput& input,
                       const std::vector<int>& image_of_query, const at::Tensor& tokens,
                       const at::Tensor& references, int index, const ForwardHook& hook) const;
@@ -94,7 +93,7 @@ class Decoder {
   at::Tensor label_embedding_;         // [1, 1, C]
   at::Tensor point_or_box_embedding_;  // [2, C]
   at::Tensor mask_tokens_;             // [tokens, C]
-  at::Tensor sine_periods_;            // [64]: 10000^(2i/128) / 2 pi
+  at::Tensor sine_periods_;            // [C / 4]: 10000^(2i / (C / 2))
   Mlp query_position_;
   std::vector<Layer> layers_;
   ops::LayerNorm norm_;

@@ -80,7 +80,7 @@ at::Tensor Linear::Run(const at::Tensor& x, bool relu) const {
 }
 
 HeadProjection::HeadProjection(const at::Tensor& weight, const at::Tensor& bias, int64_t heads)
-    : bias_(bias.view({1, heads, -1})) {
+    : bias_(bias.view({heads, -1}).contiguous()) {
   std::vector<at::Tensor> packed;
   for (const at::Tensor& head : weight.chunk(heads, 0)) packed.push_back(PackPanels(head));
   panels_ = at::stack(packed);
@@ -91,7 +91,7 @@ at::Tensor HeadProjection::operator()(const at::Tensor& sampled,
   const int64_t m = sampled.size(0);
   const int64_t heads = sampled.size(1);
   const int64_t k = sampled.size(2);
-  const int64_t head_dim = bias_.size(2);
+  const int64_t head_dim = bias_.size(1);
   at::Tensor out = at::empty({m, heads, head_dim}, sampled.options());
   const int64_t panels_per_head = panels_.size(1);
   at::parallel_for(0, heads, PanelGrain(m, k), [&](int64_t begin, int64_t end) {
@@ -102,6 +102,9 @@ at::Tensor HeadProjection::operator()(const at::Tensor& sampled,
           .m = m,
           .k = k,
           .panels = panels_.const_data_ptr<float>() + head * panels_.stride(0),
+          .bias = bias_.const_data_ptr<float>() + head * head_dim,
+          .bias_scale = weight_sums.const_data_ptr<float>() + head,
+          .bias_stride = heads,
           .y = out.mutable_data_ptr<float>() + head * head_dim,
           .ldy = heads * head_dim,
           .n = head_dim,
@@ -109,7 +112,6 @@ at::Tensor HeadProjection::operator()(const at::Tensor& sampled,
       cpu::BestKernels().linear(args, 0, panels_per_head);
     }
   });
-  out.addcmul_(bias_, weight_sums.unsqueeze(-1));
   return out.view({m, heads * head_dim});
 }
 

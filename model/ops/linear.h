@@ -60,7 +60,7 @@ class HeadProjection {
 
  private:
   at::Tensor panels_;  // [heads, panels a head, K, panel width]
-  at::Tensor bias_;    // [1, heads, head_dim]
+  at::Tensor bias_;    // [heads, head_dim]
 };
 
 }  // namespace semsam::ops

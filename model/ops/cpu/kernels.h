@@ -14,15 +14,17 @@ namespace semsam::ops::cpu {
 
 enum class Activation { kNone, kRelu };
 
-// y[m, n] = act(sum_k x[m, k] * w[n, k] + bias[n])
+// y[m, n] = act(sum_k x[m, k] * w[n, k] + bias[n] * bias_scale[m])
 struct LinearArgs {
   const float* x = nullptr;  // [M, K], row stride ldx
   int64_t ldx = 0;
   int64_t m = 0;
   int64_t k = 0;
-  const float* panels = nullptr;  // [ceil(N / panel_width), K, panel_width]
-  const float* bias = nullptr;    // [N], may be null
-  float* y = nullptr;             // [M, N], row stride ldy
+  const float* panels = nullptr;      // [ceil(N / panel_width), K, panel_width]
+  const float* bias = nullptr;        // [N], may be null
+  const float* bias_scale = nullptr;  // [M], row stride bias_stride; null means 1
+  int64_t bias_stride = 0;
+  float* y = nullptr;  // [M, N], row stride ldy
   int64_t ldy = 0;
   int64_t n = 0;
   Activation activation = Activation::kNone;
@@ -112,6 +114,23 @@ struct PromptAttentionArgs {
   int64_t head_dim = 0;  // multiple of 16
 };
 
+// Box coordinates as sines and cosines for the position head: [N, 4] cx, cy, w, h
+// -> [N, 4 * 2 * periods], in the order y, x, w, h, sine and cosine interleaved.
+struct SineBoxesArgs {
+  const float* boxes = nullptr;    // [N, 4] in 0..1
+  const float* periods = nullptr;  // [P], P a multiple of 16: divide the angle
+  float* out = nullptr;            // [N, 8 P]
+  int64_t periods_count = 0;
+};
+
+// sigmoid(delta + inverse_sigmoid(box)), element by element.
+struct RefineBoxesArgs {
+  const float* deltas = nullptr;  // [N, 4], may be null: zeros
+  const float* boxes = nullptr;   // [N, 4]
+  float* out = nullptr;           // [N, 4]
+  float epsilon = 1e-5f;          // of the inverse sigmoid
+};
+
 struct Kernels {
   const char* isa;      // "avx512", "avx2", "generic"
   int64_t panel_width;  // columns that LinearArgs::panels interleaves
@@ -129,6 +148,8 @@ struct Kernels {
   void (*lazy_deformable)(const LazyDeformableArgs& args, int64_t begin, int64_t end);
   void (*prompt_attention)(const PromptAttentionArgs& args, int64_t prompt_begin,
                            int64_t prompt_end);
+  void (*sine_boxes)(const SineBoxesArgs& args, int64_t begin, int64_t end);
+  void (*refine_boxes)(const RefineBoxesArgs& args, int64_t begin, int64_t end);
   // Independent multiply-adds in registers, for measuring a core's peak; returns
   // how many floating-point operations it did.
   double (*multiply_add)(int64_t iterations);

@@ -4,6 +4,7 @@
 #include <tuple>
 #include <vector>
 
+#include "model/ops/boxes.h"
 #include "model/ops/deformable_attention.h"
 #include "model/ops/layer_norm.h"
 #include "model/ops/linear.h"
@@ -130,6 +131,38 @@ TEST_F(Ops, BoxDeformableAttentionOverSeveralImagesAgreesWithProjectingFirst) {
                           BoxDeformableAttention(shape, reference, images, image_of_query,
                                                  projections, references, Path::kReference)),
             5e-5);
+}
+
+TEST_F(Ops, SineBoxesOnBothPathsAgrees) {
+  const at::Tensor boxes = at::cat({at::rand({50, 4}), at::zeros({1, 4}), at::ones({1, 4})});
+  const at::Tensor periods = at::pow(10000.0, at::arange(0, 64) / 64.0);
+  EXPECT_LT(MaxDifference(SineBoxes(boxes, periods, Path::kNative),
+                          SineBoxes(boxes, periods, Path::kReference)),
+            1e-6);
+}
+
+TEST_F(Ops, RefineBoxesOnBothPathsAgreesAtTheBorderToo) {
+  const at::Tensor boxes = at::cat({at::rand({50, 4}), at::zeros({1, 4}), at::ones({1, 4})});
+  const at::Tensor deltas = at::randn({52, 4});
+  EXPECT_LT(MaxDifference(RefineBoxes(deltas, boxes, Path::kNative),
+                          RefineBoxes(deltas, boxes, Path::kReference)),
+            1e-6);
+  EXPECT_LT(MaxDifference(RefineBoxes({}, boxes, Path::kNative),
+                          RefineBoxes({}, boxes, Path::kReference)),
+            1e-6);
+}
+
+TEST_F(Ops, BoxesOfARowDoNotDependOnItsPlace) {
+  const at::Tensor periods = at::pow(10000.0, at::arange(0, 64) / 64.0);
+  const at::Tensor boxes = at::rand({37, 4});
+  const at::Tensor deltas = at::randn({37, 4});
+  for (int64_t i = 0; i < 37; ++i) {
+    const at::Tensor one = boxes.slice(0, i, i + 1);
+    EXPECT_TRUE(at::equal(SineBoxes(boxes, periods, Path::kNative)[i],
+                          SineBoxes(one, periods, Path::kNative)[0]));
+    EXPECT_TRUE(at::equal(RefineBoxes(deltas, boxes, Path::kNative)[i],
+                          RefineBoxes(deltas.slice(0, i, i + 1), one, Path::kNative)[0]));
+  }
 }
 
 TEST_F(Ops, GroupAttentionOnBothPathsAgrees) {
