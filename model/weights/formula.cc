@@ -7,7 +7,11 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <new>
+#include <string>
+#include <system_error>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "model/base/status_macros.h"
@@ -16,7 +20,7 @@
 namespace semsam {
 namespace {
 
-constexpr int64_t kMaxElements = int64_t{1} << 31;
+constexpr int64_t kMaxElements = int64_t{1} << 29;
 constexpr int64_t kChunkElements = int64_t{1} << 20;
 constexpr unsigned kMaxThreads = 4;
 constexpr uint64_t kGolden = 0x9E3779B97F4A7C15;
@@ -44,7 +48,11 @@ void FillChunks(std::span<const Chunk> chunks) {
       std::min({std::max(1u, std::thread::hardware_concurrency()), kMaxThreads,
                 static_cast<unsigned>(std::min<size_t>(chunks.size(), kMaxThreads))});
   std::vector<std::thread> helpers;
-  for (unsigned i = 1; i < threads; ++i) helpers.emplace_back(work);
+  try {
+    for (unsigned i = 1; i < threads; ++i) helpers.emplace_back(work);
+  } catch (const std::system_error&) {
+    // No more threads to be had: the ones there are do it.
+  }
   work();
   for (std::thread& helper : helpers) helper.join();
 }
@@ -57,8 +65,11 @@ struct Buffer {
 
 absl::StatusOr<Buffer> MakeBuffer(const WeightSpec& spec, std::vector<Chunk>& chunks) {
   SEMSAM_ASSIGN_OR_RETURN(const int64_t bytes, CheckedBytes(spec.shape, spec.dtype));
-  Buffer buffer{.spec = &spec,
-                .data = std::shared_ptr<std::byte[]>(new std::byte[static_cast<size_t>(bytes)])};
+  Buffer buffer{.spec = &spec};
+  buffer.data.reset(new (std::nothrow) std::byte[static_cast<size_t>(bytes)]);
+  if (buffer.data == nullptr) {
+    return absl::ResourceExhaustedError(absl::StrCat("no memory for ", ShownName(spec.name)));
+  }
   const int64_t elements = bytes / ItemBytes(spec.dtype);
   if (spec.kind == kComputedKind) {
     int window = 1;

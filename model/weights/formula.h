@@ -30,8 +30,9 @@ void FillFormula(uint64_t seed, float offset, float scale, int64_t first, std::s
 std::vector<int64_t> RelativePositionIndex(int window);
 
 // All tensors of a table or manifest; those of one seed_name share their
-// memory. INVALID_ARGUMENT for a table of more than 2^31 elements, a spec that
-// is neither float32 nor a computed index, or aliases that differ in shape.
+// memory. INVALID_ARGUMENT for a table of more than 2^29 elements, a spec that
+// is neither float32 nor a computed index, or aliases that differ;
+// RESOURCE_EXHAUSTED where the memory is not to be had.
 absl::StatusOr<TensorSet> FormulaTensors(std::span<const WeightSpec> specs);
 
 }  // namespace semsam

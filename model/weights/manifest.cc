@@ -1,6 +1,8 @@
 #include "model/weights/manifest.h"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <memory>
 #include <utility>
 

@@ -1,6 +1,7 @@
 #include "model/weights/npy.h"
 
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string_view>
 

@@ -25,6 +25,7 @@ using Kind = PickleObject::Kind;
 constexpr unsigned char kLegacyMagic[] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
                                           0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
 constexpr int64_t kLegacyProtocol = 1001;
+constexpr size_t kMaxTensors = 100'000;
 constexpr char kPrefix[] = "model.";
 
 // Storage key -> its bytes.
@@ -99,6 +100,7 @@ absl::StatusOr<std::vector<TensorView>> StateTensors(const Pickle& pickle,
     if (!names.insert(key.text).second) {
       return Bad(absl::StrCat("tensor ", ShownName(key.text), " appears twice"));
     }
+    if (names.size() > kMaxTensors) return Bad("it holds too many tensors");
     SEMSAM_ASSIGN_OR_RETURN(
         TensorView tensor,
         MakeTensor(pickle, pickle.tensors[static_cast<size_t>(value.integer)], key.text, storages));

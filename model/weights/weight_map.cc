@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"

@@ -57,7 +57,7 @@ int RunInspect(std::span<const Command> commands, std::span<const std::string> a
     return kUsage;
   }
   const std::span<const std::string> rest = arguments.subspan(1);
-  if (std::any_of(rest.begin(), rest.end(), AsksForHelp)) {
+  if (std::find(rest.begin(), rest.end(), "--help") != rest.end()) {
     PrintHelp(*command, out);
     return kOk;
   }

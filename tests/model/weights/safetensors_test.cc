@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <csignal>
 #include <random>
 
@@ -150,7 +151,8 @@ TEST(Safetensors, EveryShorterFileIsAnErrorAndFlipsDoNotCrash) {
 
 TEST(Safetensors, ManyTinyEntriesAreBounded) {
   std::string header = "{\"__metadata__\":{";
-  for (int i = 0; i < 150'000; ++i) header += "\"" + std::to_string(i) + "\":\"\",";
+  for (int i = 0; i < 150'000; ++i)
+    header.append("\"").append(std::to_string(i)).append("\":\"\",");
   header.back() = '}';
   EXPECT_TRUE(Contains(ParseSafetensors(BytesOf(File(header + "}", 0))).status(), "too many"));
 }
