@@ -169,10 +169,10 @@ absl::Status CheckBlocks(const Directory& directory, TiffHeader& header) {
       directory.First(kPlanarConfiguration, 1) == 2u ? header.image.channels : 1;
   const uint64_t across = (uint64_t(size.width) + width - 1) / width;
   const uint64_t down = (uint64_t(size.height) + height - 1) / height;
-  const uint64_t blocks = across * down * planes;
-  if (offsets->count < blocks || counts->count < blocks) {
+  if (across * down > std::min(offsets->count, counts->count) / planes) {
     return Undecodable("TIFF: strips or tiles are missing");
   }
+  const uint64_t blocks = across * down * planes;
   for (uint64_t i = 0; i < blocks; ++i) {
     const std::optional<uint32_t> offset = directory.Value(*offsets, static_cast<uint32_t>(i));
     const std::optional<uint32_t> bytes = directory.Value(*counts, static_cast<uint32_t>(i));
