@@ -310,6 +310,7 @@ absl::StatusOr<UploadResult> Client::UploadImage(const std::string& session_id,
 absl::StatusOr<SegmentSummary> Client::Segment(const SegmentRequest& request,
                                                const MaskCallback& on_mask,
                                                const CallOptions& call) {
+  if (!on_mask) return InvalidField("on_mask", "must be set");
   v1::SegmentRequest message;
   if (absl::Status status = ToProto(request.prompts, request.options, message); !status.ok()) {
     return status;

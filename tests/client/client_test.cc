@@ -86,7 +86,8 @@ TEST_F(ClientTest, UnsetThresholdsStayUnsetOnTheWire) {
   EXPECT_FALSE(sent.has_max_duplicate_iou());
 }
 
-TEST_F(ClientTest, NumbersThatTheWireCannotCarryNameTheirField) {
+TEST_F(ClientTest, ArgumentsThatTheWireCannotCarryAreNamed) {
+  EXPECT_EQ(ErrorField(client_->Segment(request_, nullptr).status()), "on_mask");
   request_.options.levels = {1, -3};
   EXPECT_EQ(ErrorField(Segment().status()), "options.levels[1]");
   request_.options.levels = {1};
