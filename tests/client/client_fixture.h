@@ -48,7 +48,8 @@ class ClientTest : public ::testing::Test {
   }
 
   // Answers the next calls with `messages`, then `status`.
-  void Script(std::vector<v1::SegmentResponse> messages, grpc::Status status = grpc::Status::OK) {
+  void Script(const std::vector<v1::SegmentResponse>& messages,
+              const grpc::Status& status = grpc::Status::OK) {
     server_.service().OnSegment([messages, status](auto&, const auto&, auto& writer) {
       for (const auto& message : messages) writer.Write(message);
       return status;

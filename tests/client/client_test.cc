@@ -106,7 +106,7 @@ TEST_F(ClientTest, EachMaskIsDeliveredBeforeTheNextIsSent) {
     return grpc::Status::OK;
   });
   int count = 0;
-  const auto summary = client_->Segment(request_, [&](Mask) {
+  const auto summary = client_->Segment(request_, [&](const Mask&) {
     if (++count == 1) first_seen->set_value();
     return true;
   });
@@ -152,7 +152,7 @@ TEST_F(ClientTest, ADeadlineEndsTheCallOnBothSides) {
 TEST_F(ClientTest, TheDefaultTimeoutHoldsWhereACallNamesNone) {
   const auto client = ConnectTo(server_, {.default_timeout = absl::Milliseconds(100)});
   EndlessServer endless(server_.service());
-  const auto summary = client->Segment(request_, [](Mask) { return true; });
+  const auto summary = client->Segment(request_, [](const Mask&) { return true; });
   EXPECT_TRUE(absl::IsDeadlineExceeded(summary.status())) << summary.status();
   EXPECT_TRUE(endless.SawTheEnd());
 }
@@ -160,7 +160,7 @@ TEST_F(ClientTest, TheDefaultTimeoutHoldsWhereACallNamesNone) {
 TEST_F(ClientTest, ACallbackThatReturnsFalseCancels) {
   EndlessServer endless(server_.service());
   int count = 0;
-  const auto summary = client_->Segment(request_, [&count](Mask) { return ++count < 2; });
+  const auto summary = client_->Segment(request_, [&count](const Mask&) { return ++count < 2; });
   EXPECT_TRUE(absl::IsCancelled(summary.status())) << summary.status();
   EXPECT_EQ(count, 2);
   EXPECT_TRUE(endless.SawTheEnd());
@@ -294,7 +294,8 @@ TEST_F(ClientTest, ManyThreadsShareOneClient) {
       threads.emplace_back([&] {
         for (int call = 0; call < 10; ++call) {
           int masks = 0;
-          const auto summary = client_->Segment(request_, [&masks](Mask) { return ++masks > 0; });
+          const auto summary =
+              client_->Segment(request_, [&masks](const Mask&) { return ++masks > 0; });
           if (summary.ok() && masks == 6) ++good;
         }
       });
