@@ -20,7 +20,7 @@
 //   SegmentRequest::recovery_image asks for it.
 // - Thread-safe: any number of threads may call one Client at the same time.
 //   The Client must outlive its calls. Callbacks run on the calling thread,
-//   without locks held; they may call the Client.
+//   without locks held; they may call the Client, and must not throw.
 #ifndef SEMSAM_CLIENT_CLIENT_H_
 #define SEMSAM_CLIENT_CLIENT_H_
 
@@ -61,7 +61,7 @@ struct ClientOptions {
   // The same for uploads, which include the encoder's run.
   absl::Duration default_upload_timeout = absl::Minutes(2);
 
-  size_t chunk_bytes = 256 << 10;       // of an upload; a smaller limit of the server wins
+  size_t chunk_bytes = 256 << 10;       // of an upload; the limit that GetServerInfo told wins
   size_t max_message_bytes = 64 << 20;  // answers above are RESOURCE_EXHAUSTED
   // Sent with every call, e.g. {"authorization", "Bearer ..."}; lower-case keys.
   std::vector<std::pair<std::string, std::string>> metadata;

@@ -93,7 +93,8 @@ std::string ArgParser::Help() const {
     std::string left = absl::StrCat("  --", flag.name, flag.placeholder.empty() ? "" : " ",
                                     flag.placeholder, flag.repeated ? " ..." : "");
     if (left.size() + 2 > kHelpColumn) {
-      left += "\n" + std::string(kHelpColumn, ' ');
+      left += "\n";
+      left.append(kHelpColumn, ' ');
     } else {
       left.resize(kHelpColumn, ' ');
     }

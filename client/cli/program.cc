@@ -21,8 +21,6 @@ Example:
   semsam segment --server localhost:50051 --image photo.jpg --click 320,240
 )";
 
-constexpr char kCommonReasonHint[] = "the server's reason: ";
-
 struct Command {
   const char* name;
   absl::Status (*run)(const std::vector<std::string>&, Console);
@@ -34,7 +32,7 @@ void PrintError(const absl::Status& status, std::ostream& err) {
   err << "semsam: " << absl::StatusCodeToString(status.code()) << ": "
       << std::string(status.message()) << "\n";
   if (const auto field = ErrorField(status)) err << "  field: " << *field << "\n";
-  if (const auto reason = ErrorReason(status)) err << "  " << kCommonReasonHint << *reason << "\n";
+  if (const auto reason = ErrorReason(status)) err << "  reason: " << *reason << "\n";
   if (const auto wait = ErrorRetryAfter(status)) {
     err << "  try again in " << absl::FormatDuration(*wait) << "\n";
   }

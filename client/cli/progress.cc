@@ -16,7 +16,7 @@ constexpr double kMega = 1e6;
 }  // namespace
 
 Progress::Progress(std::ostream& out, bool enabled) : out_(out), enabled_(enabled) {
-  if (enabled_) ticker_ = std::jthread([this](std::stop_token stop) { Tick(stop); });
+  if (enabled_) ticker_ = std::jthread([this](const std::stop_token& stop) { Tick(stop); });
 }
 
 Progress::~Progress() { Done(); }
@@ -47,7 +47,7 @@ void Progress::Done() {
   what_.clear();
 }
 
-void Progress::Tick(std::stop_token stop) {
+void Progress::Tick(const std::stop_token& stop) {
   std::unique_lock<std::mutex> lock(mutex_);
   while (!stop.stop_requested()) {
     changed_.wait_for(lock, stop, kTick, [] { return false; });

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <mutex>
 #include <ostream>
+#include <stop_token>
 #include <string>
 #include <thread>
 
@@ -31,7 +32,7 @@ class Progress {
   void Done();
 
  private:
-  void Tick(std::stop_token stop);
+  void Tick(const std::stop_token& stop);
   void Draw();  // with mutex_ held
 
   std::ostream& out_;

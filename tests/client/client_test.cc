@@ -1,3 +1,4 @@
+// Calls of Client but for uploads: fields, streaming, time limits, errors.
 #include "client/client.h"
 
 #include <gmock/gmock.h>
@@ -9,81 +10,14 @@
 #include <numeric>
 #include <thread>
 
-#include "absl/strings/str_cat.h"
-#include "tests/client/scripted_server.h"
+#include "tests/client/client_fixture.h"
 
 namespace semsam::client {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-std::unique_ptr<Client> ConnectTo(const ScriptedServer& server, ClientOptions options = {}) {
-  options.target = server.address();
-  auto client = Client::Connect(std::move(options));
-  EXPECT_TRUE(client.ok()) << client.status();
-  return client.ok() ? *std::move(client) : nullptr;
-}
-
-// A connected client with a session that holds one image.
-class ClientTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    client_ = ConnectTo(server_);
-    ASSERT_NE(client_, nullptr);
-    const auto session = client_->CreateSession();
-    ASSERT_TRUE(session.ok()) << session.status();
-    request_.session_id = session->session_id;
-    const auto upload = client_->UploadImage(request_.session_id, *image_);
-    ASSERT_TRUE(upload.ok()) << upload.status();
-    request_.image_id = upload->image.image_id;
-    request_.prompts = {{.shape = Click{30, 20}, .tag = "first"}};
-  }
-
-  // Runs request_, keeps the masks.
-  absl::StatusOr<SegmentSummary> Segment(const CallOptions& call = {}) {
-    return client_->Segment(
-        request_,
-        [this](Mask mask) {
-          masks_.push_back(std::move(mask));
-          return true;
-        },
-        call);
-  }
-
-  // Answers the next calls with `messages`, then `status`.
-  void Script(std::vector<v1::SegmentResponse> messages, grpc::Status status = grpc::Status::OK) {
-    server_.service().OnSegment([messages, status](auto&, const auto&, auto& writer) {
-      for (const auto& message : messages) writer.Write(message);
-      return status;
-    });
-  }
-
-  ScriptedServer server_;
-  std::unique_ptr<Client> client_;
-  const std::shared_ptr<const std::string> image_ =
-      std::make_shared<const std::string>("the bytes of an image");
-  SegmentRequest request_;
-  std::vector<Mask> masks_;
-};
-
-v1::SegmentResponse MaskMessage(uint32_t prompt = 0) {
-  v1::SegmentResponse response;
-  response.mutable_mask()->set_prompt_index(prompt);
-  response.mutable_mask()->set_level(1);
-  response.mutable_mask()->mutable_size()->set_height(2);
-  response.mutable_mask()->mutable_size()->set_width(2);
-  response.mutable_mask()->set_coco_rle("112");
-  return response;
-}
-
-v1::SegmentResponse SummaryMessage(uint32_t masks_sent) {
-  v1::SegmentResponse response;
-  response.mutable_summary()->set_masks_sent(masks_sent);
-  return response;
-}
 
 TEST_F(ClientTest, MasksArriveWithEveryField) {
   request_.options.levels = {3, 1};
@@ -152,7 +86,8 @@ TEST_F(ClientTest, UnsetThresholdsStayUnsetOnTheWire) {
   EXPECT_FALSE(sent.has_max_duplicate_iou());
 }
 
-TEST_F(ClientTest, NumbersThatTheWireCannotCarryNameTheirField) {
+TEST_F(ClientTest, ArgumentsThatTheWireCannotCarryAreNamed) {
+  EXPECT_EQ(ErrorField(client_->Segment(request_, nullptr).status()), "on_mask");
   request_.options.levels = {1, -3};
   EXPECT_EQ(ErrorField(Segment().status()), "options.levels[1]");
   request_.options.levels = {1};
@@ -171,7 +106,7 @@ TEST_F(ClientTest, EachMaskIsDeliveredBeforeTheNextIsSent) {
     return grpc::Status::OK;
   });
   int count = 0;
-  const auto summary = client_->Segment(request_, [&](Mask) {
+  const auto summary = client_->Segment(request_, [&](const Mask&) {
     if (++count == 1) first_seen->set_value();
     return true;
   });
@@ -217,7 +152,7 @@ TEST_F(ClientTest, ADeadlineEndsTheCallOnBothSides) {
 TEST_F(ClientTest, TheDefaultTimeoutHoldsWhereACallNamesNone) {
   const auto client = ConnectTo(server_, {.default_timeout = absl::Milliseconds(100)});
   EndlessServer endless(server_.service());
-  const auto summary = client->Segment(request_, [](Mask) { return true; });
+  const auto summary = client->Segment(request_, [](const Mask&) { return true; });
   EXPECT_TRUE(absl::IsDeadlineExceeded(summary.status())) << summary.status();
   EXPECT_TRUE(endless.SawTheEnd());
 }
@@ -225,7 +160,7 @@ TEST_F(ClientTest, TheDefaultTimeoutHoldsWhereACallNamesNone) {
 TEST_F(ClientTest, ACallbackThatReturnsFalseCancels) {
   EndlessServer endless(server_.service());
   int count = 0;
-  const auto summary = client_->Segment(request_, [&count](Mask) { return ++count < 2; });
+  const auto summary = client_->Segment(request_, [&count](const Mask&) { return ++count < 2; });
   EXPECT_TRUE(absl::IsCancelled(summary.status())) << summary.status();
   EXPECT_EQ(count, 2);
   EXPECT_TRUE(endless.SawTheEnd());
@@ -311,121 +246,6 @@ TEST_F(ClientTest, ABrokenStreamIsDataLoss) {
   }
 }
 
-TEST_F(ClientTest, ALostImageIsUploadedAgainAndTheCallRepeated) {
-  server_.service().ForgetImages();
-  request_.recovery_image = image_;
-  const auto summary = Segment();
-  ASSERT_TRUE(summary.ok()) << summary.status();
-  EXPECT_THAT(masks_, SizeIs(6));
-  const auto uploads = server_.service().uploads();
-  ASSERT_THAT(uploads, SizeIs(2));
-  EXPECT_EQ(uploads[1].bytes, *image_);
-  const auto requests = server_.service().segment_requests();
-  ASSERT_THAT(requests, SizeIs(2));
-  EXPECT_NE(requests[1].image_id(), request_.image_id);
-  EXPECT_EQ(summary->recovered_image_id, requests[1].image_id());
-}
-
-TEST_F(ClientTest, ALostImageIsTheCallersWithoutARecoveryImage) {
-  server_.service().ForgetImages();
-  const absl::Status status = Segment().status();
-  EXPECT_TRUE(absl::IsNotFound(status));
-  EXPECT_EQ(ErrorReason(status), "IMAGE_NOT_FOUND");
-  EXPECT_THAT(ErrorImageDigest(status), testing::Optional(SizeIs(64)));
-  EXPECT_THAT(server_.service().uploads(), SizeIs(1));
-}
-
-TEST_F(ClientTest, RecoveryHappensOnce) {
-  Script({}, MakeError({.code = grpc::StatusCode::NOT_FOUND, .reason = "IMAGE_NOT_FOUND"}));
-  request_.recovery_image = image_;
-  EXPECT_TRUE(absl::IsNotFound(Segment().status()));
-  EXPECT_THAT(server_.service().segment_requests(), SizeIs(2));
-  EXPECT_THAT(server_.service().uploads(), SizeIs(2));
-}
-
-TEST_F(ClientTest, RecoveryNeverSendsADifferentImage) {
-  server_.service().ForgetImages();
-  request_.recovery_image = std::make_shared<const std::string>("another image");
-  const absl::Status status = Segment().status();
-  EXPECT_TRUE(absl::IsNotFound(status));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("different image"));
-  EXPECT_THAT(server_.service().uploads(), SizeIs(1));
-}
-
-TEST_F(ClientTest, RecoveryNeverRepeatsMasks) {
-  Script({MaskMessage()},
-         MakeError({.code = grpc::StatusCode::NOT_FOUND, .reason = "IMAGE_NOT_FOUND"}));
-  request_.recovery_image = image_;
-  EXPECT_TRUE(absl::IsNotFound(Segment().status()));
-  EXPECT_THAT(masks_, SizeIs(1));
-  EXPECT_THAT(server_.service().segment_requests(), SizeIs(1));
-}
-
-TEST_F(ClientTest, ALostSessionIsTheCallers) {
-  ASSERT_TRUE(client_->DeleteSession(request_.session_id).ok());
-  request_.recovery_image = image_;
-  const absl::Status status = Segment().status();
-  EXPECT_EQ(ErrorReason(status), "SESSION_NOT_FOUND");
-  EXPECT_THAT(server_.service().uploads(), SizeIs(1));
-}
-
-TEST_F(ClientTest, OneTimeoutBoundsTheWholeRecovery) {
-  server_.service().ForgetImages();
-  request_.recovery_image = image_;
-  const auto release = std::make_shared<std::promise<void>>();
-  server_.service().OnUploadHeader([release](const auto&) {
-    release->get_future().wait();
-    return grpc::Status::OK;
-  });
-  EXPECT_TRUE(absl::IsDeadlineExceeded(Segment({.timeout = absl::Milliseconds(200)}).status()));
-  release->set_value();
-}
-
-TEST_F(ClientTest, UploadsStreamInChunksWithTheirDigestUpFront) {
-  const std::string bytes(600 << 10, 'x');
-  std::vector<size_t> sent;
-  const auto upload =
-      client_->UploadImage(request_.session_id, bytes, [&](size_t sent_bytes, size_t total_bytes) {
-        EXPECT_EQ(total_bytes, bytes.size());
-        sent.push_back(sent_bytes);
-      });
-  ASSERT_TRUE(upload.ok()) << upload.status();
-  EXPECT_EQ(upload->image.size, (ImageSize{.height = 48, .width = 64}));
-  EXPECT_EQ(upload->timings.encode, absl::Milliseconds(7));
-  EXPECT_THAT(sent, ElementsAre(256 << 10, 512 << 10, 600 << 10));
-  const UploadRecord record = server_.service().uploads().back();
-  EXPECT_EQ(record.header.session_id(), request_.session_id);
-  EXPECT_EQ(record.header.total_bytes(), bytes.size());
-  EXPECT_EQ(record.bytes, bytes);
-  EXPECT_THAT(record.chunk_bytes, ElementsAre(256 << 10, 256 << 10, 88 << 10));
-}
-
-TEST_F(ClientTest, TheDigestIsSha256) {
-  ASSERT_TRUE(client_->UploadImage(request_.session_id, "abc").ok());
-  EXPECT_EQ(server_.service().uploads().back().header.sha256(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-}
-
-TEST_F(ClientTest, ChunksStayUnderTheServersLimit) {
-  server_.service().info.mutable_limits()->set_max_chunk_bytes(1000);
-  const auto client = ConnectTo(server_);
-  ASSERT_TRUE(client->UploadImage(request_.session_id, std::string(2500, 'x')).ok());
-  EXPECT_THAT(server_.service().uploads().back().chunk_bytes, ElementsAre(1000, 1000, 500));
-}
-
-TEST_F(ClientTest, AnUploadThatIsRefusedMidwayReportsTheServersReason) {
-  server_.service().OnUploadHeader([](const auto&) {
-    return MakeError({.code = grpc::StatusCode::INVALID_ARGUMENT,
-                      .message = "too many bytes",
-                      .reason = "IMAGE_TOO_LARGE",
-                      .field = "header.total_bytes"});
-  });
-  const auto upload = client_->UploadImage(request_.session_id, std::string(8 << 20, 'x'));
-  EXPECT_TRUE(absl::IsInvalidArgument(upload.status())) << upload.status();
-  EXPECT_EQ(ErrorField(upload.status()), "header.total_bytes");
-  EXPECT_EQ(ErrorReason(upload.status()), "IMAGE_TOO_LARGE");
-}
-
 TEST_F(ClientTest, SegmentOnceTakesAnImageInline) {
   const auto result = client_->SegmentOnce(
       {.image = std::string("bytes"), .prompts = request_.prompts, .options = {.levels = {2}}});
@@ -474,7 +294,8 @@ TEST_F(ClientTest, ManyThreadsShareOneClient) {
       threads.emplace_back([&] {
         for (int call = 0; call < 10; ++call) {
           int masks = 0;
-          const auto summary = client_->Segment(request_, [&masks](Mask) { return ++masks > 0; });
+          const auto summary =
+              client_->Segment(request_, [&masks](const Mask&) { return ++masks > 0; });
           if (summary.ok() && masks == 6) ++good;
         }
       });

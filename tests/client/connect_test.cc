@@ -7,6 +7,7 @@
 #include <functional>
 #include <future>
 
+#include "absl/strings/str_cat.h"
 #include "client/client.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "openssl/evp.h"
@@ -96,7 +97,7 @@ TEST(ConnectTest, WaitsForAServerThatComesUpLater) {
     ScriptedServer probe;
     port = probe.port();
   }
-  const std::string address = "127.0.0.1:" + std::to_string(port);
+  const std::string address = absl::StrCat("127.0.0.1:", port);
   auto connected = std::async(std::launch::async, [&address] {
     return Client::Connect(
                {.target = address, .connect_timeout = absl::Seconds(30), .wait_for_server = true})

@@ -29,7 +29,7 @@ absl::Status Run(const std::string& server, const std::string& path, client::Cli
                                        .image_id = upload->image.image_id,
                                        .prompts = {{.shape = click}},
                                        .recovery_image = image};
-  const auto summary = semsam.Segment(request, [](client::Mask mask) {
+  const auto summary = semsam.Segment(request, [](const client::Mask& mask) {
     const auto bitmap = client::DecodeMask(mask);  // one byte a pixel
     std::cout << "level " << mask.level << ": predicted IoU " << mask.predicted_iou << ", "
               << mask.area_px << " of " << (bitmap.ok() ? bitmap->size.area() : 0) << " px\n";
