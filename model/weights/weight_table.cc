@@ -65,13 +65,14 @@ class TableBuilder {
   WeightSpec& Add(std::string name, Shape shape, const char* kind) {
     const KindRule& rule = Rule(kind);
     const auto scale = static_cast<float>(ScaleOf(rule, shape));
-    specs_.push_back({.name = name,
-                      .shape = std::move(shape),
-                      .seed_name = std::move(name),
-                      .kind = kind,
-                      .offset = static_cast<float>(rule.offset),
-                      .scale = scale});
-    return specs_.back();
+    WeightSpec& spec = specs_.emplace_back();
+    spec.seed_name = name;
+    spec.name = std::move(name);
+    spec.shape = std::move(shape);
+    spec.kind = kind;
+    spec.offset = static_cast<float>(rule.offset);
+    spec.scale = scale;
+    return spec;
   }
 
   void AddOptional(std::string name, Shape shape, const char* kind) {
