@@ -22,12 +22,14 @@ namespace {
 // PIL's fixed point: weights of 22 fractional bits, sums in 32 bits.
 constexpr int kWeightBits = 22;
 constexpr int32_t kHalf = 1 << (kWeightBits - 1);
+constexpr int kTapGroup = 4;  // taps that the vector loop takes at once
+#if SEMSAM_X86
 // The vector loop multiplies 16-bit numbers: a weight is high * 2^11 + low.
 constexpr int kLowBits = 11;
-constexpr int kTapGroup = 4;  // taps that the vector loop takes at once
 constexpr int kRowGroup = 4;  // rows that share the loads of the weights
 // Bytes that the vector loop may read beyond the last pixel it needs.
 constexpr size_t kOverread = 3 * kTapGroup + 16;
+#endif
 
 double BicubicKernel(double x) {
   constexpr double a = -0.5;

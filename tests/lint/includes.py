@@ -37,6 +37,8 @@ ARROWS = {
     "client": ["proto"],
     "client/cli": ["client"],
     "tests/fakes": ["server/pipeline"],
+    # The published everything-mode is network and post-processing together.
+    "tests/model/net": ["model/net", "model/image"],
 }
 
 # Libraries by how their headers are spelt, and the folders that may see them.
