@@ -47,7 +47,7 @@ class SyntheticMasks : public ::testing::Test {
   }
 
   MaskCandidate Candidate(int click, int level) const {
-    const int side = 3;
+    constexpr int side = 3;
     const int64_t index = click * ious_.dim(1) + level;
     const auto along = [](int i) { return (2.0f * i + 1.0f) / (2.0f * side); };
     return {
