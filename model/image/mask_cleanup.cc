@@ -1,0 +1,81 @@
+#include "model/image/mask_cleanup.h"
+
+#include <algorithm>
+#include <exception>
+#include <opencv2/core.hpp>
+#include <opencv2/imgproc.hpp>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "model/base/status_macros.h"
+
+namespace semsam {
+namespace {
+
+struct Components {
+  cv::Mat labels;              // CV_32S; 0 = not part of any
+  std::vector<int64_t> areas;  // of label i + 1
+};
+
+// Components of the pixels that have `value`.
+absl::StatusOr<Components> FindComponents(const BinaryMask& mask, uint8_t value) {
+  Components components;
+  try {
+    const cv::Mat pixels(mask.size.height, mask.size.width, CV_8UC1,
+                         const_cast<uint8_t*>(mask.pixels.data()));
+    cv::Mat stats;
+    cv::Mat centroids;
+    const int labels = cv::connectedComponentsWithStats(value == 0 ? cv::Mat(1 - pixels) : pixels,
+                                                        components.labels, stats, centroids,
+                                                        /*connectivity=*/8, CV_32S);
+    for (int i = 1; i < labels; ++i) {
+      components.areas.push_back(stats.at<int32_t>(i, cv::CC_STAT_AREA));
+    }
+  } catch (const std::exception& error) {
+    return absl::InternalError(absl::StrCat("mask clean-up: ", error.what()));
+  }
+  return components;
+}
+
+// Gives every pixel of the components that are `chosen` the value `value`.
+void Paint(BinaryMask& mask, const Components& components, const std::vector<uint8_t>& chosen,
+           uint8_t value) {
+  for (int y = 0; y < mask.size.height; ++y) {
+    const int32_t* labels = components.labels.ptr<int32_t>(y);
+    uint8_t* pixels = mask.pixels.data() + static_cast<size_t>(y) * mask.size.width;
+    for (int x = 0; x < mask.size.width; ++x) {
+      if (labels[x] > 0 && chosen[labels[x] - 1]) pixels[x] = value;
+    }
+  }
+}
+
+// Which components have fewer than `min_area` pixels.
+std::vector<uint8_t> SmallOnes(const Components& components, int64_t min_area) {
+  std::vector<uint8_t> small;
+  small.reserve(components.areas.size());
+  for (const int64_t area : components.areas) small.push_back(area < min_area);
+  return small;
+}
+
+}  // namespace
+
+absl::StatusOr<bool> FillHoles(BinaryMask& mask, int64_t min_area) {
+  SEMSAM_ASSIGN_OR_RETURN(const Components holes, FindComponents(mask, 0));
+  const std::vector<uint8_t> small = SmallOnes(holes, min_area);
+  if (std::find(small.begin(), small.end(), 1) == small.end()) return false;
+  Paint(mask, holes, small, 1);
+  return true;
+}
+
+absl::StatusOr<bool> RemoveIslands(BinaryMask& mask, int64_t min_area) {
+  SEMSAM_ASSIGN_OR_RETURN(const Components islands, FindComponents(mask, 1));
+  std::vector<uint8_t> small = SmallOnes(islands, min_area);
+  if (std::find(small.begin(), small.end(), 1) == small.end()) return false;
+  if (std::find(small.begin(), small.end(), 0) == small.end()) {
+    small[std::max_element(islands.areas.begin(), islands.areas.end()) - islands.areas.begin()] = 0;
+  }
+  Paint(mask, islands, small, 0);
+  return true;
+}
+
+}  // namespace semsam
