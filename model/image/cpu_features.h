@@ -3,7 +3,7 @@
 #ifndef SEMSAM_MODEL_IMAGE_CPU_FEATURES_H_
 #define SEMSAM_MODEL_IMAGE_CPU_FEATURES_H_
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(SEMSAM_PORTABLE_ONLY)
 #define SEMSAM_X86 1
 #define SEMSAM_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #else
