@@ -46,7 +46,7 @@ class WorkQueue {
     // must be quick and never call the queue. Not called again after it failed.
     absl::AnyInvocable<absl::Status(absl::Time now)> check;
     // Answers the caller of an entry that will not run.
-    absl::AnyInvocable<void(const absl::Status& why)> drop;
+    absl::AnyInvocable<void(absl::Status why)> drop;
   };
 
   struct Taken {
@@ -160,7 +160,7 @@ class WorkQueue {
   };
 
   static void AnswerDropped(std::vector<Dropped>& dropped) {
-    for (Dropped& item : dropped) item.entry.drop(item.why);
+    for (Dropped& item : dropped) item.entry.drop(std::move(item.why));
   }
 
   absl::Status PushLocked(int work_class, Entry& entry, std::vector<Dropped>& dropped)

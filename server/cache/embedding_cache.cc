@@ -63,7 +63,7 @@ std::unique_ptr<EmbeddingCache::Flight> EmbeddingCache::Get(const EmbeddingKey& 
   if (embedding != nullptr) {
     callback(Found{std::move(embedding), CacheLookup::kHit});
   } else {
-    callback(refusal);
+    callback(std::move(refusal));
   }
   return nullptr;
 }
@@ -113,11 +113,15 @@ void EmbeddingCache::FinishFlight(FlightState& flight,
     }
   }
   evicted.clear();
-  for (Waiter& waiter : waiters) {
-    if (result.ok()) {
-      waiter.callback(Found{*result, waiter.lookup});
+  for (size_t i = 0; i < waiters.size(); ++i) {
+    // The last caller gets the last reference: once it lets go, nothing here keeps
+    // the embedding in use.
+    const bool last = i + 1 == waiters.size();
+    auto mine = last ? std::move(result) : result;
+    if (mine.ok()) {
+      waiters[i].callback(Found{*std::move(mine), waiters[i].lookup});
     } else {
-      waiter.callback(result.status());
+      waiters[i].callback(std::move(mine).status());
     }
   }
 }

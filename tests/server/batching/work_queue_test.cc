@@ -43,7 +43,7 @@ class WorkQueueTest : public ::testing::Test {
             .units = units,
             .check = [limits](absl::Time now) { return limits.Check(now); },
             .drop =
-                [this, name](const absl::Status& why) {
+                [this, name](absl::Status why) {
                   drops_.push_back(name + ":" + absl::StatusCodeToString(why.code()));
                 }};
   }
@@ -220,7 +220,7 @@ TEST(WorkQueueStress, EveryAcceptedEntryLeavesExactlyOnce) {
                                           return flag->cancelled() ? absl::CancelledError()
                                                                    : absl::OkStatus();
                                         },
-                                    .drop = [&](const absl::Status& /*why*/) { ++dropped; }};
+                                    .drop = [&](absl::Status /*why*/) { ++dropped; }};
         if (!queue.Push(p % 2, entry).ok()) ++refused;
         if (i % 5 == 0) flag->Cancel();
         if (i % 97 == 0) queue.DropDead();
