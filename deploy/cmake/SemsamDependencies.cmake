@@ -1,6 +1,15 @@
 # Third-party packages, as imported targets. Everything but LibTorch comes from
 # the distribution; see deploy/setup.sh for the package names.
 
+# The cache that deploy/setup.sh fills; the same order as there.
+if(NOT "$ENV{SEMSAM_CACHE_DIR}" STREQUAL "")
+  set(SEMSAM_CACHE $ENV{SEMSAM_CACHE_DIR})
+elseif(NOT "$ENV{XDG_CACHE_HOME}" STREQUAL "")
+  set(SEMSAM_CACHE $ENV{XDG_CACHE_HOME}/semsam)
+else()
+  set(SEMSAM_CACHE $ENV{HOME}/.cache/semsam)
+endif()
+
 find_package(absl REQUIRED CONFIG)
 find_package(Threads REQUIRED)
 find_package(nlohmann_json REQUIRED CONFIG)
@@ -22,16 +31,19 @@ if(SEMSAM_WITH_TORCH)
   # SEMSAM_TORCH_DIR is the folder with include/ and lib/. Without it
   # CMAKE_PREFIX_PATH is searched, then the cache that deploy/setup.sh fills.
   set(SEMSAM_TORCH_DIR "" CACHE PATH "LibTorch: the folder that holds include/ and lib/")
-  if(DEFINED ENV{SEMSAM_CACHE_DIR})
-    set(_semsam_cache $ENV{SEMSAM_CACHE_DIR})
-  elseif(DEFINED ENV{XDG_CACHE_HOME})
-    set(_semsam_cache $ENV{XDG_CACHE_HOME}/semsam)
-  else()
-    set(_semsam_cache $ENV{HOME}/.cache/semsam)
+  # What an earlier configuration found counts only while nothing else is asked
+  # for and it still exists.
+  if(NOT "${SEMSAM_TORCH_DIR}" STREQUAL "${SEMSAM_TORCH_DIR_USED}"
+     OR NOT EXISTS "${SEMSAM_TORCH_INCLUDE}")
+    foreach(found TORCH_INCLUDE LIB_C10 LIB_TORCH_CPU LIB_torch_cuda LIB_c10_cuda)
+      unset(SEMSAM_${found} CACHE)
+    endforeach()
   endif()
+  set(SEMSAM_TORCH_DIR_USED "${SEMSAM_TORCH_DIR}" CACHE INTERNAL "")
   find_path(SEMSAM_TORCH_INCLUDE torch/csrc/api/include/torch/torch.h
-            HINTS ${SEMSAM_TORCH_DIR} ${CMAKE_PREFIX_PATH} ${_semsam_cache}/libtorch/torch
-            PATH_SUFFIXES include REQUIRED NO_DEFAULT_PATH)
+            HINTS ${SEMSAM_TORCH_DIR} ${CMAKE_PREFIX_PATH} ENV CMAKE_PREFIX_PATH
+                  ${SEMSAM_CACHE}/libtorch/torch
+            PATH_SUFFIXES include ../../include REQUIRED NO_DEFAULT_PATH)
   get_filename_component(_semsam_torch_root ${SEMSAM_TORCH_INCLUDE} DIRECTORY)
   find_library(SEMSAM_LIB_C10 c10 HINTS ${_semsam_torch_root}/lib REQUIRED NO_DEFAULT_PATH)
   find_library(SEMSAM_LIB_TORCH_CPU torch_cpu HINTS ${_semsam_torch_root}/lib REQUIRED
@@ -47,7 +59,7 @@ if(SEMSAM_WITH_TORCH)
     semsam_libtorch
     PROPERTIES
       IMPORTED_LOCATION ${SEMSAM_LIB_TORCH_CPU}
-      INTERFACE_SYSTEM_INCLUDE_DIRECTORIES
+      INTERFACE_INCLUDE_DIRECTORIES
       "${SEMSAM_TORCH_INCLUDE};${SEMSAM_TORCH_INCLUDE}/torch/csrc/api/include"
       INTERFACE_LINK_LIBRARIES semsam_c10)
   # libtorch_cpu finds its CUDA runtime through its own run path; the linker

@@ -130,50 +130,65 @@ absl::StatusOr<ImageHeader> ReadWebpHeader(const ByteReader& reader) {
   return Undecodable("WebP: unknown chunk");
 }
 
+// What both kinds of BMP header say.
+struct BmpInfo {
+  int64_t width = 0;
+  int64_t height = 0;  // rows; their order does not matter here
+  int bits = 0;        // a pixel
+  uint64_t palette_bytes = 0;
+};
+
+// The 12-byte header of OS/2.
+BmpInfo ReadBmpCoreInfo(const ByteReader& reader) {
+  BmpInfo info{.width = *reader.U16(18), .height = *reader.U16(20), .bits = *reader.U16(24)};
+  if (info.bits <= 8) info.palette_bytes = uint64_t{3} << info.bits;
+  return info;
+}
+
+// The headers of Windows, 40 bytes and more; the caller has checked that they are
+// there.
+absl::StatusOr<BmpInfo> ReadBmpWindowsInfo(const ByteReader& reader) {
+  BmpInfo info{.width = static_cast<int32_t>(*reader.U32(18)),
+               .height = std::abs(int64_t{static_cast<int32_t>(*reader.U32(22))}),
+               .bits = *reader.U16(28)};
+  const uint32_t compression = *reader.U32(30);
+  const bool plain_masks = compression == 3 && info.bits == 32 && reader.U32(54) == 0xFF0000u &&
+                           reader.U32(58) == 0xFF00u && reader.U32(62) == 0xFFu;
+  if (compression != 0 && !plain_masks) {
+    return Undecodable("BMP: compressed files and unusual bit fields are not supported");
+  }
+  const uint32_t colours = *reader.U32(46);
+  if (info.bits <= 8 && colours > 256) return Undecodable("BMP: broken palette");
+  if (info.bits <= 8) info.palette_bytes = uint64_t{4} * (colours ? colours : 1u << info.bits);
+  return info;
+}
+
 // The layouts that every decoder reads alike: uncompressed 1, 4, 8, 24 and 32 bit.
 absl::StatusOr<ImageHeader> ReadBmpHeader(const ByteReader& reader) {
-  ImageHeader header{.format = ImageFormat::kBmp};
   if (!reader.Has(0, 26)) return Undecodable("BMP: the file is cut short");
   const uint64_t pixels_at = *reader.U32(10);
-  const uint32_t info_bytes = *reader.U32(14);
-  int64_t width = 0;
-  int64_t height = 0;
-  int bits = 0;
-  uint64_t palette_bytes = 0;
+  const uint64_t info_bytes = *reader.U32(14);
+  BmpInfo info;
   if (info_bytes == 12) {
-    width = *reader.U16(18);
-    height = *reader.U16(20);
-    bits = *reader.U16(24);
-    palette_bytes = bits <= 8 ? uint64_t{3} << bits : 0;
+    info = ReadBmpCoreInfo(reader);
   } else if (info_bytes >= 40 && info_bytes <= 124 && reader.Has(14, info_bytes)) {
-    width = static_cast<int32_t>(*reader.U32(18));
-    height = std::abs(int64_t{static_cast<int32_t>(*reader.U32(22))});
-    bits = *reader.U16(28);
-    const uint32_t compression = *reader.U32(30);
-    const bool plain_masks =
-        compression == 3 && bits == 32 && reader.U32(54).value_or(0) == 0xFF0000 &&
-        reader.U32(58).value_or(0) == 0xFF00 && reader.U32(62).value_or(0) == 0xFF;
-    if (compression != 0 && !plain_masks) {
-      return Undecodable("BMP: compressed files and unusual bit fields are not supported");
-    }
-    const uint32_t used = *reader.U32(46);
-    if (bits <= 8 && used > 256) return Undecodable("BMP: broken palette");
-    palette_bytes = bits <= 8 ? (used == 0 ? uint64_t{4} << bits : uint64_t{4} * used) : 0;
+    SEMSAM_ASSIGN_OR_RETURN(info, ReadBmpWindowsInfo(reader));
   } else {
     return Undecodable("BMP: unknown header");
   }
-  if (bits != 1 && bits != 4 && bits != 8 && bits != 24 && bits != 32) {
+  if (info.bits != 1 && info.bits != 4 && info.bits != 8 && info.bits != 24 && info.bits != 32) {
     return Undecodable("BMP: only 1, 4, 8, 24 and 32 bits a pixel are supported");
   }
-  if (width <= 0 || height <= 0) return Undecodable("the image has no pixels");
-  SEMSAM_ASSIGN_OR_RETURN(header, WithSize(header, width, height));
-  const uint64_t row_bytes = (uint64_t(width) * bits + 31) / 32 * 4;  // below 2^32 * 4
-  if (!reader.Has(14 + uint64_t{info_bytes}, palette_bytes) ||
-      pixels_at < 14 + uint64_t{info_bytes} + palette_bytes) {
+  if (info.width <= 0 || info.height <= 0) return Undecodable("the image has no pixels");
+  const uint64_t palette_end = 14 + info_bytes + info.palette_bytes;
+  if (!reader.Has(0, palette_end) || pixels_at < palette_end) {
     return Undecodable("BMP: broken palette");
   }
-  header.channels = bits == 32 ? 4 : 3;
-  header.min_file_bytes = pixels_at + row_bytes * uint64_t(height);
+  SEMSAM_ASSIGN_OR_RETURN(ImageHeader header, WithSize({.format = ImageFormat::kBmp,
+                                                        .channels = info.bits == 32 ? 4 : 3},
+                                                       info.width, info.height));
+  const uint64_t row_bytes = (uint64_t(info.width) * info.bits + 31) / 32 * 4;  // below 2^34
+  header.min_file_bytes = pixels_at + row_bytes * uint64_t(header.size.height);
   return header;
 }
 

@@ -64,7 +64,7 @@ void InvertedCmykToRgb(const uint8_t* cmyk, int count, uint8_t* rgb) {
 // Holds no C++ object of its own: longjmp must not skip a destructor.
 bool DecodeInto(std::span<const uint8_t> bytes, const ImageHeader& header, uint8_t* pixels,
                 uint8_t* cmyk_row, ErrorManager& manager) {
-  jpeg_decompress_struct info;
+  jpeg_decompress_struct info = {};
   info.err = jpeg_std_error(&manager.base);
   manager.base.error_exit = OnError;
   manager.base.emit_message = OnMessage;
@@ -79,14 +79,17 @@ bool DecodeInto(std::span<const uint8_t> bytes, const ImageHeader& header, uint8
   info.progress = &progress;
   jpeg_mem_src(&info, bytes.data(), bytes.size());
   jpeg_read_header(&info, TRUE);
+  // Buffers are made for `header`, limits were checked for it: libjpeg must have
+  // found the same frame.
+  if (info.num_components != header.channels ||
+      info.image_width != static_cast<JDIMENSION>(header.size.width) ||
+      info.image_height != static_cast<JDIMENSION>(header.size.height)) {
+    std::snprintf(manager.message, sizeof(manager.message), "contradictory frame headers");
+    std::longjmp(manager.jump, 1);
+  }
   const bool cmyk = info.num_components == 4;
   info.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
   jpeg_start_decompress(&info);
-  if (info.output_width != static_cast<JDIMENSION>(header.size.width) ||
-      info.output_height != static_cast<JDIMENSION>(header.size.height)) {
-    std::snprintf(manager.message, sizeof(manager.message), "two frames of different size");
-    std::longjmp(manager.jump, 1);
-  }
   const size_t row_bytes = size_t{3} * info.output_width;
   while (info.output_scanline < info.output_height) {
     uint8_t* row = pixels + info.output_scanline * row_bytes;
@@ -103,8 +106,7 @@ bool DecodeInto(std::span<const uint8_t> bytes, const ImageHeader& header, uint8
 
 absl::StatusOr<Rgb8Image> DecodeJpeg(std::span<const uint8_t> bytes, const ImageHeader& header) {
   if (header.channels != 1 && header.channels != 3 && header.channels != 4) {
-    return Undecodable(
-        std::string(absl::StrCat("JPEG: ", header.channels, " components are not supported")));
+    return Undecodable(absl::StrCat("JPEG: ", header.channels, " components are not supported"));
   }
   Rgb8Image image;
   image.size = header.size;

@@ -2,6 +2,7 @@
 
 #include <png.h>
 
+#include <bit>
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
@@ -54,7 +55,7 @@ void SkipUnusedChunks(png_structp png) {
 // high byte of 16-bit colour. 16-bit grey stays as it is: see ClipGrey16.
 void RequestRgb(png_structp png, png_infop info, bool grey16) {
   if (grey16) {
-    png_set_swap(png);
+    if constexpr (std::endian::native == std::endian::little) png_set_swap(png);
     return;
   }
   const int type = png_get_color_type(png, info);

@@ -18,7 +18,6 @@ enum Tag : uint16_t {
   kBitsPerSample = 258,
   kCompression = 259,
   kPhotometric = 262,
-  kFillOrder = 266,
   kStripOffsets = 273,
   kOrientation = 274,
   kSamplesPerPixel = 277,
@@ -34,6 +33,8 @@ enum Tag : uint16_t {
 };
 
 enum Photometric { kMinIsWhite = 0, kMinIsBlack = 1, kRgb = 2, kPalette = 3, kYcbcr = 6 };
+
+constexpr uint32_t kJpegCompression = 7;
 
 // One entry of the directory; its values are read on demand.
 struct Entry {
@@ -94,55 +95,69 @@ class Directory {
   int entries_;
 };
 
+struct Layout {
+  uint32_t photometric = 0;
+  uint32_t samples = 0;  // a pixel
+  uint32_t bits = 0;     // a sample
+  uint32_t planar = 0;   // 1 = interleaved, 2 = a plane a sample
+  uint32_t compression = 0;
+};
+
 // The layouts for which libtiff and the published preprocessing agree.
+bool IsSupported(const Layout& layout) {
+  const auto [photometric, samples, bits, planar, compression] = layout;
+  if (planar != 1 && planar != 2) return false;
+  switch (photometric) {
+    case kMinIsWhite:
+      return samples == 1 && (bits == 1 || bits == 8);
+    case kMinIsBlack:
+      return samples == 1 && (bits == 1 || bits == 8 || bits == 16);
+    case kRgb:
+      return (samples == 3 && bits == 8) || (samples == 3 && bits == 16 && planar == 1) ||
+             (samples == 4 && bits == 8);
+    case kPalette:
+      return samples == 1 && bits == 8;
+    case kYcbcr:
+      return samples == 3 && bits == 8 && compression == kJpegCompression;
+    default:
+      return false;
+  }
+}
+
+// The common depth of all samples; nullopt where they differ.
+std::optional<uint32_t> BitsPerSample(const Directory& directory, uint32_t samples) {
+  const std::optional<Entry> entry = directory.Find(kBitsPerSample);
+  if (!entry.has_value()) return 1;
+  for (uint32_t i = 1; i < std::min(entry->count, samples); ++i) {
+    if (directory.Value(*entry, i) != directory.Value(*entry, 0)) return std::nullopt;
+  }
+  return directory.Value(*entry, 0);
+}
+
 absl::Status CheckLayout(const Directory& directory, ImageHeader& image) {
-  const uint32_t samples = directory.First(kSamplesPerPixel, 1).value_or(0);
-  const uint32_t photometric = directory.First(kPhotometric, std::nullopt).value_or(~0u);
-  const uint32_t planar = directory.First(kPlanarConfiguration, 1).value_or(0);
   if (directory.First(kSampleFormat, 1) != 1u) {
     return Undecodable("TIFF: only unsigned integer samples are supported");
   }
-  uint32_t bits = 1;
-  if (const std::optional<Entry> entry = directory.Find(kBitsPerSample)) {
-    bits = directory.Value(*entry, 0).value_or(0);
-    for (uint32_t i = 1; i < std::min(entry->count, samples); ++i) {
-      if (directory.Value(*entry, i) != bits) {
-        return Undecodable("TIFF: samples of unequal depth are not supported");
-      }
-    }
+  Layout layout{.photometric = directory.First(kPhotometric, std::nullopt).value_or(~0u),
+                .samples = directory.First(kSamplesPerPixel, 1).value_or(0),
+                .planar = directory.First(kPlanarConfiguration, 1).value_or(0),
+                .compression = directory.First(kCompression, 1).value_or(0)};
+  const std::optional<uint32_t> bits = BitsPerSample(directory, layout.samples);
+  if (!bits.has_value()) {
+    return Undecodable("TIFF: samples of unequal depth are not supported");
   }
-  bool known = false;
-  switch (photometric) {
-    case kMinIsWhite:
-      known = samples == 1 && (bits == 1 || bits == 8);
-      break;
-    case kMinIsBlack:
-      known = samples == 1 && (bits == 1 || bits == 8 || bits == 16);
-      break;
-    case kRgb:
-      known = (samples == 3 && (bits == 8 || (bits == 16 && planar == 1))) ||
-              (samples == 4 && bits == 8);
-      break;
-    case kPalette:
-      known = samples == 1 && bits == 8;
-      break;
-    case kYcbcr:
-      known = samples == 3 && bits == 8 && directory.First(kCompression, 1) == 7u;
-      break;
-    default:
-      break;
-  }
-  if (!known || planar < 1 || planar > 2) {
-    return Undecodable(absl::StrCat("TIFF: photometric ", photometric, " with ", samples,
-                                    " samples of ", bits, " bits is not supported"));
+  layout.bits = *bits;
+  if (!IsSupported(layout)) {
+    return Undecodable(absl::StrCat("TIFF: photometric ", layout.photometric, " with ",
+                                    layout.samples, " samples of ", layout.bits,
+                                    " bits is not supported"));
   }
   // Associated alpha is multiplied into the colours; undoing that is lossy.
-  if (samples == 4 && directory.First(kExtraSamples, 0) == 1u) {
+  if (layout.samples == 4 && directory.First(kExtraSamples, 0) == 1u) {
     return Undecodable("TIFF: premultiplied alpha is not supported");
   }
-  const bool looked_up = photometric == kPalette;
-  image.channels = looked_up ? 3 : static_cast<int>(samples);
-  image.bits_per_sample = static_cast<int>(bits);
+  image.channels = layout.photometric == kPalette ? 3 : static_cast<int>(layout.samples);
+  image.bits_per_sample = static_cast<int>(layout.bits);
   return absl::OkStatus();
 }
 
@@ -169,10 +184,10 @@ absl::Status CheckBlocks(const Directory& directory, TiffHeader& header) {
       directory.First(kPlanarConfiguration, 1) == 2u ? header.image.channels : 1;
   const uint64_t across = (uint64_t(size.width) + width - 1) / width;
   const uint64_t down = (uint64_t(size.height) + height - 1) / height;
-  const uint64_t blocks = across * down * planes;
-  if (offsets->count < blocks || counts->count < blocks) {
+  if (across * down > std::min(offsets->count, counts->count) / planes) {
     return Undecodable("TIFF: strips or tiles are missing");
   }
+  const uint64_t blocks = across * down * planes;
   for (uint64_t i = 0; i < blocks; ++i) {
     const std::optional<uint32_t> offset = directory.Value(*offsets, static_cast<uint32_t>(i));
     const std::optional<uint32_t> bytes = directory.Value(*counts, static_cast<uint32_t>(i));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "model/image/cpu_features.h"
 
@@ -39,7 +40,7 @@ __attribute__((always_inline)) inline void WidenLoop(const float* row, const Bil
 __attribute__((always_inline)) inline void CombineLoop(const float* const* rows, size_t row_count,
                                                        const float* weights, size_t count,
                                                        float* out) {
-  constexpr size_t kBlock = 32;
+  constexpr size_t kBlock = 16;
   size_t x = 0;
   for (; x + kBlock <= count; x += kBlock) {
     float sums[kBlock];
@@ -98,10 +99,39 @@ SEMSAM_TARGET_AVX2 void ThresholdAvx2(const float* values, size_t count, float t
     }
     bits[x / 64] = word;
   }
-  if (x < count) ThresholdPortable(values + x, count - x, threshold, bits + x / 64);
+  if (x == count) return;
+  uint64_t word = 0;
+  const size_t begin = x;
+  for (; x + 8 <= count; x += 8) {
+    const __m256 above = _mm256_cmp_ps(_mm256_loadu_ps(values + x), limit, _CMP_GT_OQ);
+    word |= static_cast<uint64_t>(_mm256_movemask_ps(above)) << (x - begin);
+  }
+  for (; x < count; ++x) word |= uint64_t{values[x] > threshold} << (x - begin);
+  bits[begin / 64] = word;
 }
 
 #endif  // SEMSAM_X86
+
+// Four floats in a vector register of any architecture.
+typedef float Float4 __attribute__((vector_size(16)));
+
+Float4 Load4(const float* from) {
+  Float4 values;
+  std::memcpy(&values, from, sizeof(values));
+  return values;
+}
+
+// Element i of the result: the sum of the elements of rows[i], first to last.
+Float4 TransposedSum(const Float4 rows[4]) {
+  const Float4 low01 = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5);
+  const Float4 high01 = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7);
+  const Float4 low23 = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
+  const Float4 high23 = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
+  return __builtin_shufflevector(low01, low23, 0, 1, 4, 5) +
+         __builtin_shufflevector(low01, low23, 2, 3, 6, 7) +
+         __builtin_shufflevector(high01, high23, 0, 1, 4, 5) +
+         __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+}
 
 struct Kernels {
   decltype(&BlendPortable) blend = BlendPortable;
@@ -146,6 +176,7 @@ BicubicAxis::BicubicAxis(int in, int out) : first(out), count(out) {
     float* const row = weights.data() + static_cast<size_t>(i) * taps;
     first[i] = begin;
     count[i] = std::clamp(end - begin, 1, taps);
+    most = std::max(most, count[i]);
     float total = 0;
     for (int t = 0; t < count[i]; ++t) {
       row[t] = BicubicKernel((static_cast<float>(t + begin) - center + 0.5f) * inverse);
@@ -188,6 +219,28 @@ std::span<const float> BilinearRows::Row(int y) {
   BestKernels().blend(top_row.data(), y_axis_.weight0[y], bottom_row.data(), y_axis_.weight1[y],
                       width_, row_.data());
   return row_;
+}
+
+void ResizeRow(const float* in, const BicubicAxis& axis, int begin, int end, float* out) {
+  int x = begin;
+  // Making larger takes four taps: four outputs at a time, by transposing their
+  // products.
+  for (; axis.most <= 4 && x + 4 <= end; x += 4) {
+    Float4 products[4];
+    for (int i = 0; i < 4; ++i) {
+      products[i] = Load4(in + axis.first[x + i]) *
+                    Load4(axis.weights.data() + static_cast<size_t>(x + i) * axis.taps);
+    }
+    const Float4 sum = TransposedSum(products);
+    std::memcpy(out + x, &sum, sizeof(sum));
+  }
+  for (; x < end; ++x) {
+    const float* weights = axis.weights.data() + static_cast<size_t>(x) * axis.taps;
+    const float* from = in + axis.first[x];
+    float sum = weights[0] * from[0];
+    for (int t = 1; t < axis.count[x]; ++t) sum += weights[t] * from[t];
+    out[x] = sum;
+  }
 }
 
 void CombineRows(std::span<const float* const> rows, const float* weights, size_t count,

@@ -31,6 +31,9 @@ struct BicubicAxis {
   std::vector<int> first;
   std::vector<int> count;
   std::vector<float> weights;  // [out, taps]
+  // Values that ResizeRow may read (and ignores) beyond the end of its input.
+  static constexpr int kOverread = 4;
+  int most = 0;  // of count
   // Largest sum of the negative weights of an output, as a positive number.
   float negative = 0;
 
@@ -66,6 +69,10 @@ class BilinearRows {
   std::array<WideRowCache, 2> wide_;
   std::vector<float> row_;
 };
+
+// out[x] for x in [begin, end), resized by `axis`. `in` can be read
+// BicubicAxis::kOverread values beyond its end, where it is finite.
+void ResizeRow(const float* in, const BicubicAxis& axis, int begin, int end, float* out);
 
 // out[x] = sum over t of weights[t] * rows[t][x], in that order.
 void CombineRows(std::span<const float* const> rows, const float* weights, size_t count,

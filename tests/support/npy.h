@@ -31,6 +31,16 @@ inline std::vector<uint8_t> ReadFileBytes(const std::string& path) {
 
 inline bool FileExists(const std::string& path) { return std::ifstream(path).good(); }
 
+// A text file as Python's json writes it, as JSON proper: NaN becomes null.
+inline std::string ReadPythonJson(const std::string& path) {
+  const std::vector<uint8_t> bytes = ReadFileBytes(path);
+  std::string text(bytes.begin(), bytes.end());
+  for (size_t at = text.find("NaN"); at != std::string::npos; at = text.find("NaN", at)) {
+    text.replace(at, 3, "null");
+  }
+  return text;
+}
+
 template <typename T>
 constexpr const char* NpyTypeName() {
   if constexpr (std::is_same_v<T, float>) return "<f4";

@@ -72,8 +72,8 @@ TEST(MaskCleanup, EqualsThePublishedCodeOnSyntheticMasks) {
   const std::string dir = std::string(SEMSAM_PARITY_DIR) + "/amg/amg_syn/";
   if (!testing::FileExists(dir + "logits.npy")) GTEST_SKIP() << "no parity folder at " << dir;
   const auto logits = testing::ReadNpy<float>(dir + "logits.npy");
-  const std::vector<uint8_t> text = testing::ReadFileBytes(dir + "expected.json");
-  const auto json = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
+  const auto json = nlohmann::json::parse(testing::ReadPythonJson(dir + "expected.json"), nullptr,
+                                          /*allow_exceptions=*/false);
   ASSERT_FALSE(json.is_discarded());
   const auto& expected = json["per_mask"];
   const ImageSize size{static_cast<int>(logits.dim(1)), static_cast<int>(logits.dim(2))};

@@ -39,8 +39,8 @@ class SyntheticMasks : public ::testing::Test {
     if (!testing::FileExists(dir + "logits.npy")) GTEST_SKIP() << "no parity folder at " << dir;
     logits_ = testing::ReadNpy<float>(dir + "logits.npy");
     ious_ = testing::ReadNpy<float>(dir + "ious.npy");
-    const std::vector<uint8_t> text = testing::ReadFileBytes(dir + "expected.json");
-    expected_ = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
+    expected_ = nlohmann::json::parse(testing::ReadPythonJson(dir + "expected.json"), nullptr,
+                                      /*allow_exceptions=*/false);
     ASSERT_EQ(logits_.shape.size(), 3u);
     ASSERT_FALSE(expected_.is_discarded());
     size_ = {static_cast<int>(logits_.dim(1)), static_cast<int>(logits_.dim(2))};

@@ -1,0 +1,347 @@
+#include "client/client.h"
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/channel.h"
+#include "client/convert.h"
+#include "client/health_check.h"
+#include "client/status_details.h"
+#include "openssl/sha.h"
+#include "semsam/v1/segmentation_service.grpc.pb.h"
+
+namespace semsam::client {
+namespace {
+
+constexpr char kImageNotFoundReason[] = "IMAGE_NOT_FOUND";
+
+std::string Sha256Hex(std::string_view bytes) {
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
+  return absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(digest), sizeof(digest)));
+}
+
+// The context of one call: its deadline, its metadata, and its way to be
+// stopped, all of which end with it.
+class CallContext {
+ public:
+  CallContext(const ClientOptions& options, const CallOptions& call, absl::Duration timeout)
+      : on_stop_(call.stop, [this] { context_.TryCancel(); }) {
+    if (call.timeout > absl::ZeroDuration()) timeout = call.timeout;
+    context_.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    for (const auto& [key, value] : options.metadata) context_.AddMetadata(key, value);
+  }
+
+  grpc::ClientContext* get() { return &context_; }
+  grpc::ClientContext* operator->() { return &context_; }
+
+ private:
+  grpc::ClientContext context_;
+  std::stop_callback<std::function<void()>> on_stop_;
+};
+
+// `call` with what is left of its timeout.
+class RemainingTime {
+ public:
+  explicit RemainingTime(const CallOptions& call)
+      : call_(call),
+        deadline_(call.timeout > absl::ZeroDuration() ? absl::Now() + call.timeout
+                                                      : absl::InfiniteFuture()) {}
+
+  CallOptions Left() const {
+    CallOptions left = call_;
+    if (call_.timeout > absl::ZeroDuration()) {
+      left.timeout = std::max(deadline_ - absl::Now(), absl::Milliseconds(1));
+    }
+    return left;
+  }
+
+ private:
+  CallOptions call_;
+  absl::Time deadline_;
+};
+
+}  // namespace
+
+class Client::Impl {
+ public:
+  Impl(ClientOptions options, std::shared_ptr<grpc::Channel> channel)
+      : options_(std::move(options)),
+        channel_(std::move(channel)),
+        stub_(v1::SegmentationService::NewStub(channel_)),
+        chunk_bytes_(options_.chunk_bytes) {}
+
+  absl::StatusOr<ServerInfo> GetServerInfo(const CallOptions& call, bool wait_for_ready);
+  absl::StatusOr<HealthStatus> CheckHealth(const CallOptions& call);
+  absl::StatusOr<Session> CreateSession(absl::Duration ttl, const CallOptions& call);
+  absl::StatusOr<Session> GetSession(const std::string& session_id, const CallOptions& call);
+  absl::Status DeleteSession(const std::string& session_id, const CallOptions& call);
+  absl::StatusOr<UploadResult> UploadImage(const std::string& session_id,
+                                           std::string_view image_bytes,
+                                           const UploadProgress& progress, const CallOptions& call);
+  // One attempt; `delivered` counts the masks that the callback has seen.
+  absl::StatusOr<SegmentSummary> SegmentStream(const v1::SegmentRequest& request,
+                                               const MaskCallback& on_mask, const CallOptions& call,
+                                               int& delivered);
+  absl::StatusOr<SegmentOnceResult> SegmentOnce(const SegmentOnceRequest& request,
+                                                const CallOptions& call);
+
+ private:
+  const ClientOptions options_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<v1::SegmentationService::Stub> stub_;
+  std::atomic<size_t> chunk_bytes_;  // the smaller of the option and the server's limit
+};
+
+absl::StatusOr<ServerInfo> Client::Impl::GetServerInfo(const CallOptions& call,
+                                                       bool wait_for_ready) {
+  CallContext context(options_, call, options_.default_timeout);
+  context->set_wait_for_ready(wait_for_ready);
+  v1::GetServerInfoResponse response;
+  const grpc::Status status = stub_->GetServerInfo(context.get(), {}, &response);
+  if (!status.ok()) return FromGrpcStatus(status);
+  ServerInfo info = FromProto(response);
+  if (info.limits.max_chunk_bytes > 0) {
+    chunk_bytes_ = std::min<size_t>(options_.chunk_bytes, info.limits.max_chunk_bytes);
+  }
+  return info;
+}
+
+absl::StatusOr<HealthStatus> Client::Impl::CheckHealth(const CallOptions& call) {
+  CallContext context(options_, call, options_.default_timeout);
+  return CheckHealthOf(channel_, *context.get(), v1::SegmentationService::service_full_name());
+}
+
+absl::StatusOr<Session> Client::Impl::CreateSession(absl::Duration ttl, const CallOptions& call) {
+  v1::CreateSessionRequest request;
+  if (ttl != absl::ZeroDuration()) {
+    auto message = ToProto(ttl, "ttl");
+    if (!message.ok()) return message.status();
+    *request.mutable_ttl() = *message;
+  }
+  CallContext context(options_, call, options_.default_timeout);
+  v1::CreateSessionResponse response;
+  const grpc::Status status = stub_->CreateSession(context.get(), request, &response);
+  if (!status.ok()) return FromGrpcStatus(status);
+  return FromProto(response.session());
+}
+
+absl::StatusOr<Session> Client::Impl::GetSession(const std::string& session_id,
+                                                 const CallOptions& call) {
+  v1::GetSessionRequest request;
+  request.set_session_id(session_id);
+  CallContext context(options_, call, options_.default_timeout);
+  v1::GetSessionResponse response;
+  const grpc::Status status = stub_->GetSession(context.get(), request, &response);
+  if (!status.ok()) return FromGrpcStatus(status);
+  return FromProto(response.session());
+}
+
+absl::Status Client::Impl::DeleteSession(const std::string& session_id, const CallOptions& call) {
+  v1::DeleteSessionRequest request;
+  request.set_session_id(session_id);
+  CallContext context(options_, call, options_.default_timeout);
+  v1::DeleteSessionResponse response;
+  return FromGrpcStatus(stub_->DeleteSession(context.get(), request, &response));
+}
+
+absl::StatusOr<UploadResult> Client::Impl::UploadImage(const std::string& session_id,
+                                                       std::string_view image_bytes,
+                                                       const UploadProgress& progress,
+                                                       const CallOptions& call) {
+  CallContext context(options_, call, options_.default_upload_timeout);
+  v1::UploadImageResponse response;
+  const auto writer = stub_->UploadImage(context.get(), &response);
+
+  v1::UploadImageRequest message;
+  message.mutable_header()->set_session_id(session_id);
+  message.mutable_header()->set_total_bytes(image_bytes.size());
+  message.mutable_header()->set_sha256(Sha256Hex(image_bytes));
+  bool open = writer->Write(message);
+
+  // A failed write means that the server has answered already; Finish has it.
+  const size_t chunk_bytes = chunk_bytes_;
+  for (size_t sent = 0; open && sent < image_bytes.size();) {
+    const size_t size = std::min(chunk_bytes, image_bytes.size() - sent);
+    message.set_chunk(image_bytes.data() + sent, size);
+    open = writer->Write(message);
+    sent += size;
+    if (open && progress) progress(sent, image_bytes.size());
+  }
+  if (open) writer->WritesDone();
+  const grpc::Status status = writer->Finish();
+  if (!status.ok()) return FromGrpcStatus(status);
+
+  auto image = FromProto(response.image());
+  if (!image.ok()) return image.status();
+  return UploadResult{.image = *std::move(image),
+                      .cached = response.cached(),
+                      .timings = FromProto(response.timings())};
+}
+
+absl::StatusOr<SegmentSummary> Client::Impl::SegmentStream(const v1::SegmentRequest& request,
+                                                           const MaskCallback& on_mask,
+                                                           const CallOptions& call,
+                                                           int& delivered) {
+  CallContext context(options_, call, options_.default_timeout);
+  const auto reader = stub_->Segment(context.get(), request);
+  std::optional<v1::SegmentSummary> summary;
+  absl::Status stopped;  // why this side ended the stream
+  v1::SegmentResponse response;
+  while (stopped.ok() && reader->Read(&response)) {
+    if (summary.has_value()) {
+      stopped = absl::DataLossError("the server sent more after its summary");
+    } else if (response.has_summary()) {
+      summary = std::move(*response.mutable_summary());
+    } else if (response.has_mask()) {
+      auto mask = FromProto(response.mask());
+      if (!mask.ok()) {
+        stopped = mask.status();
+      } else if (mask->prompt_index >= request.prompts_size()) {
+        stopped = absl::DataLossError("the server sent a mask for a prompt that was not asked");
+      } else {
+        ++delivered;
+        if (!on_mask(*std::move(mask))) stopped = absl::CancelledError("stopped by the caller");
+      }
+    }
+  }
+  if (!stopped.ok()) {
+    context->TryCancel();
+    while (reader->Read(&response)) {
+    }
+    (void)reader->Finish();  // CANCELLED, by our own doing
+    return stopped;
+  }
+  const grpc::Status status = reader->Finish();
+  if (!status.ok()) return FromGrpcStatus(status);
+  if (!summary.has_value()) return absl::DataLossError("the stream of masks ended early");
+  if (static_cast<int64_t>(summary->masks_sent()) != delivered) {
+    return absl::DataLossError(
+        absl::StrCat("the server sent ", summary->masks_sent(), " masks, ", delivered, " arrived"));
+  }
+  return FromProto(*summary);
+}
+
+absl::StatusOr<SegmentOnceResult> Client::Impl::SegmentOnce(const SegmentOnceRequest& request,
+                                                            const CallOptions& call) {
+  v1::SegmentOnceRequest message;
+  if (absl::Status status = ToProto(request.prompts, request.options, message); !status.ok()) {
+    return status;
+  }
+  if (const auto* reference = std::get_if<SegmentOnceRequest::Reference>(&request.image)) {
+    message.mutable_reference()->set_session_id(reference->session_id);
+    message.mutable_reference()->set_image_id(reference->image_id);
+  } else if (const auto* bytes = std::get_if<std::string>(&request.image)) {
+    message.set_image_bytes(*bytes);
+  }
+  CallContext context(options_, call, options_.default_upload_timeout);
+  v1::SegmentOnceResponse response;
+  const grpc::Status status = stub_->SegmentOnce(context.get(), message, &response);
+  if (!status.ok()) return FromGrpcStatus(status);
+
+  SegmentOnceResult result;
+  for (const v1::Mask& mask : response.masks()) {
+    auto converted = FromProto(mask);
+    if (!converted.ok()) return converted.status();
+    result.masks.push_back(*std::move(converted));
+  }
+  auto summary = FromProto(response.summary());
+  if (!summary.ok()) return summary.status();
+  result.summary = *std::move(summary);
+  return result;
+}
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Client::~Client() = default;
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
+  if (absl::Status status = options.Validate(); !status.ok()) return status;
+  auto channel = OpenChannel(options);
+  if (!channel.ok()) return channel.status();
+  const std::string target = options.target;
+  const CallOptions call{.timeout = options.connect_timeout};
+  const bool wait = options.wait_for_server;
+  std::unique_ptr<Client> client(
+      new Client(std::make_unique<Impl>(std::move(options), *std::move(channel))));
+  if (call.timeout == absl::ZeroDuration()) return client;
+
+  const auto info = client->impl_->GetServerInfo(call, wait);
+  if (info.ok()) return client;
+  if (absl::IsUnimplemented(info.status())) {
+    return absl::UnimplementedError(absl::StrCat(target, " speaks gRPC, but is no Semsam server"));
+  }
+  return Annotate(info.status(), absl::StrCat("cannot reach ", target));
+}
+
+absl::StatusOr<ServerInfo> Client::GetServerInfo(const CallOptions& call) {
+  return impl_->GetServerInfo(call, /*wait_for_ready=*/false);
+}
+
+absl::StatusOr<HealthStatus> Client::CheckHealth(const CallOptions& call) {
+  return impl_->CheckHealth(call);
+}
+
+absl::StatusOr<Session> Client::CreateSession(absl::Duration ttl, const CallOptions& call) {
+  return impl_->CreateSession(ttl, call);
+}
+
+absl::StatusOr<Session> Client::GetSession(const std::string& session_id, const CallOptions& call) {
+  return impl_->GetSession(session_id, call);
+}
+
+absl::Status Client::DeleteSession(const std::string& session_id, const CallOptions& call) {
+  return impl_->DeleteSession(session_id, call);
+}
+
+absl::StatusOr<UploadResult> Client::UploadImage(const std::string& session_id,
+                                                 std::string_view image_bytes,
+                                                 const UploadProgress& progress,
+                                                 const CallOptions& call) {
+  return impl_->UploadImage(session_id, image_bytes, progress, call);
+}
+
+absl::StatusOr<SegmentSummary> Client::Segment(const SegmentRequest& request,
+                                               const MaskCallback& on_mask,
+                                               const CallOptions& call) {
+  if (!on_mask) return InvalidField("on_mask", "must be set");
+  v1::SegmentRequest message;
+  if (absl::Status status = ToProto(request.prompts, request.options, message); !status.ok()) {
+    return status;
+  }
+  message.set_session_id(request.session_id);
+  message.set_image_id(request.image_id);
+
+  const RemainingTime time(call);
+  int delivered = 0;
+  auto summary = impl_->SegmentStream(message, on_mask, time.Left(), delivered);
+  const bool lost = !summary.ok() && absl::IsNotFound(summary.status()) &&
+                    ErrorReason(summary.status()) == kImageNotFoundReason;
+  if (!lost || delivered > 0 || request.recovery_image == nullptr) return summary;
+
+  // The server names the image it lost; other bytes would give other masks.
+  const std::optional<std::string> digest = ErrorImageDigest(summary.status());
+  if (digest.has_value() && *digest != Sha256Hex(*request.recovery_image)) {
+    return Annotate(summary.status(), "recovery_image is a different image");
+  }
+  const auto upload =
+      impl_->UploadImage(request.session_id, *request.recovery_image, nullptr, time.Left());
+  if (!upload.ok()) return Annotate(upload.status(), "while uploading the lost image again");
+  message.set_image_id(upload->image.image_id);
+  summary = impl_->SegmentStream(message, on_mask, time.Left(), delivered);
+  if (summary.ok()) summary->recovered_image_id = upload->image.image_id;
+  return summary;
+}
+
+absl::StatusOr<SegmentOnceResult> Client::SegmentOnce(const SegmentOnceRequest& request,
+                                                      const CallOptions& call) {
+  return impl_->SegmentOnce(request, call);
+}
+
+}  // namespace semsam::client

@@ -1,0 +1,130 @@
+// Typed calls to a Semsam server.
+//
+// Connect, open a session, upload once, then click as often as you like:
+//
+//   auto client = semsam::client::Client::Connect({.target = "localhost:50051"});
+//   if (!client.ok()) return client.status();
+//   auto session = (*client)->CreateSession();
+//   auto upload = (*client)->UploadImage(session->session_id, jpeg_bytes);
+//   auto summary = (*client)->Segment(
+//       {.session_id = session->session_id, .image_id = upload->image.image_id,
+//        .prompts = {{.shape = semsam::client::Click{320.5f, 240.5f}}}},
+//       [](semsam::client::Mask mask) { ...; return true; });
+//
+// - Every call blocks until its answer, its deadline or its cancellation.
+// - Errors are values. A server's error keeps its code, its text and its
+//   details (client/errors.h). The client's own: INVALID_ARGUMENT for options,
+//   UNAVAILABLE when no server answers, DEADLINE_EXCEEDED, CANCELLED, DATA_LOSS
+//   for an answer that breaks the protocol.
+// - Nothing is repeated behind the caller's back, except where
+//   SegmentRequest::recovery_image asks for it.
+// - Thread-safe: any number of threads may call one Client at the same time.
+//   The Client must outlive its calls. Callbacks run on the calling thread,
+//   without locks held; they may call the Client, and must not throw.
+#ifndef SEMSAM_CLIENT_CLIENT_H_
+#define SEMSAM_CLIENT_CLIENT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "client/errors.h"      // IWYU pragma: export
+#include "client/mask_codec.h"  // IWYU pragma: export
+#include "client/types.h"       // IWYU pragma: export
+
+namespace semsam::client {
+
+struct ClientOptions {
+  std::string target;  // "host:port", or any name that gRPC resolves
+
+  bool tls = false;
+  std::string ca_file;          // PEM; empty takes the system's authorities
+  std::string tls_server_name;  // empty: the host in `target`
+
+  // How long Connect may take. Zero: Connect asks the server nothing, and an
+  // unreachable one shows at the first call.
+  absl::Duration connect_timeout = absl::Seconds(5);
+  // While connecting, also wait for a server that does not listen yet.
+  bool wait_for_server = false;
+
+  // For calls that name no timeout of their own.
+  absl::Duration default_timeout = absl::Seconds(30);
+  // The same for uploads, which include the encoder's run.
+  absl::Duration default_upload_timeout = absl::Minutes(2);
+
+  size_t chunk_bytes = 256 << 10;       // of an upload; the limit that GetServerInfo told wins
+  size_t max_message_bytes = 64 << 20;  // answers above are RESOURCE_EXHAUSTED
+  // Sent with every call, e.g. {"authorization", "Bearer ..."}; lower-case keys.
+  std::vector<std::pair<std::string, std::string>> metadata;
+
+  // OK, or INVALID_ARGUMENT that names the member.
+  absl::Status Validate() const;
+};
+
+struct CallOptions {
+  // Bounds the whole call, recovery included. Zero takes the client's default.
+  absl::Duration timeout = absl::ZeroDuration();
+  // A stop request from any thread ends the call with CANCELLED.
+  std::stop_token stop;
+};
+
+// Bytes handed to the transport so far, of how many.
+using UploadProgress = std::function<void(size_t sent_bytes, size_t total_bytes)>;
+
+// Gets each mask as it arrives. Returning false cancels the rest of the call,
+// which then returns CANCELLED.
+using MaskCallback = std::function<bool(Mask mask)>;
+
+class Client {
+ public:
+  // Checks the options and, unless connect_timeout is zero, that a Semsam
+  // server answers.
+  static absl::StatusOr<std::unique_ptr<Client>> Connect(ClientOptions options);
+  ~Client();
+
+  absl::StatusOr<ServerInfo> GetServerInfo(const CallOptions& call = {});
+
+  // grpc.health.v1 of the segmentation service; UNKNOWN if the server keeps no
+  // such record.
+  absl::StatusOr<HealthStatus> CheckHealth(const CallOptions& call = {});
+
+  // A zero ttl takes the server's default.
+  absl::StatusOr<Session> CreateSession(absl::Duration ttl = absl::ZeroDuration(),
+                                        const CallOptions& call = {});
+  absl::StatusOr<Session> GetSession(const std::string& session_id, const CallOptions& call = {});
+  absl::Status DeleteSession(const std::string& session_id, const CallOptions& call = {});
+
+  // Streams the encoded image (JPEG, PNG, WebP, BMP, TIFF) in chunks, with its
+  // length and SHA-256 up front. Returns once the server has encoded it.
+  absl::StatusOr<UploadResult> UploadImage(const std::string& session_id,
+                                           std::string_view image_bytes,
+                                           const UploadProgress& progress = nullptr,
+                                           const CallOptions& call = {});
+
+  // Streams masks to `on_mask` as they are ready.
+  absl::StatusOr<SegmentSummary> Segment(const SegmentRequest& request, const MaskCallback& on_mask,
+                                         const CallOptions& call = {});
+
+  // All masks in one answer; needs no session when the image comes inline.
+  absl::StatusOr<SegmentOnceResult> SegmentOnce(const SegmentOnceRequest& request,
+                                                const CallOptions& call = {});
+
+ private:
+  class Impl;
+  explicit Client(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace semsam::client
+
+#endif  // SEMSAM_CLIENT_CLIENT_H_

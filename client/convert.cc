@@ -1,0 +1,250 @@
+#include "client/convert.h"
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "client/status_details.h"
+
+namespace semsam::client {
+namespace {
+
+constexpr int64_t kMaxDurationSeconds = 315'576'000'000;  // of google.protobuf.Duration
+
+bool FitsInt(uint32_t value) { return value <= std::numeric_limits<int>::max(); }
+
+absl::Status TooLarge(const char* what) {
+  return absl::DataLossError(absl::StrCat("the server's answer has an impossible ", what));
+}
+
+v1::MaskEncoding ToProto(MaskEncoding encoding) {
+  switch (encoding) {
+    case MaskEncoding::kCocoRle:
+      return v1::MASK_ENCODING_COCO_RLE;
+    case MaskEncoding::kPng:
+      return v1::MASK_ENCODING_PNG;
+    case MaskEncoding::kPackedBits:
+      return v1::MASK_ENCODING_PACKED_BITS;
+    case MaskEncoding::kPolygons:
+      return v1::MASK_ENCODING_POLYGONS;
+  }
+  return v1::MASK_ENCODING_UNSPECIFIED;
+}
+
+void SetPrompt(const Prompt& prompt, v1::Prompt& message) {
+  if (const Click* click = std::get_if<Click>(&prompt.shape)) {
+    message.mutable_click()->set_x(click->x);
+    message.mutable_click()->set_y(click->y);
+  } else if (const Box* box = std::get_if<Box>(&prompt.shape)) {
+    message.mutable_box()->set_x0(box->x0);
+    message.mutable_box()->set_y0(box->y0);
+    message.mutable_box()->set_x1(box->x1);
+    message.mutable_box()->set_y1(box->y1);
+  }
+  message.set_frame(prompt.frame == CoordinateFrame::kNormalized ? v1::COORDINATE_FRAME_NORMALIZED
+                                                                 : v1::COORDINATE_FRAME_PIXELS);
+  message.set_tag(prompt.tag);
+}
+
+absl::Status SetOptions(const PromptOptions& options, v1::SegmentOptions& message) {
+  for (size_t i = 0; i < options.levels.size(); ++i) {
+    if (options.levels[i] < 1) {
+      return InvalidField(absl::StrCat("options.levels[", i, "]"), "levels start at 1");
+    }
+    message.add_levels(options.levels[i]);
+  }
+  if (options.min_region_area_px < 0) {
+    return InvalidField("options.min_region_area_px", "must not be negative");
+  }
+  message.set_min_region_area_px(options.min_region_area_px);
+  if (options.min_predicted_iou) message.set_min_predicted_iou(*options.min_predicted_iou);
+  if (options.min_stability) message.set_min_stability(*options.min_stability);
+  if (options.max_duplicate_iou) message.set_max_duplicate_iou(*options.max_duplicate_iou);
+  message.set_encoding(ToProto(options.encoding));
+  message.set_resolution(options.resolution == MaskResolution::kNetwork
+                             ? v1::MASK_RESOLUTION_NETWORK
+                             : v1::MASK_RESOLUTION_ORIGINAL);
+  message.set_joint_attention(options.joint_attention);
+  return absl::OkStatus();
+}
+
+template <typename Request>
+absl::Status SetPromptsAndOptions(const std::vector<Prompt>& prompts, const PromptOptions& options,
+                                  Request& message) {
+  for (const Prompt& prompt : prompts) SetPrompt(prompt, *message.add_prompts());
+  return SetOptions(options, *message.mutable_options());
+}
+
+absl::Duration FromProto(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+absl::Time FromProto(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
+}
+
+absl::StatusOr<ImageSize> FromProto(const v1::ImageSize& message) {
+  if (!FitsInt(message.height()) || !FitsInt(message.width())) return TooLarge("image size");
+  return ImageSize{.height = static_cast<int>(message.height()),
+                   .width = static_cast<int>(message.width())};
+}
+
+std::vector<Label> FromProto(const google::protobuf::RepeatedPtrField<v1::Label>& labels) {
+  std::vector<Label> result;
+  for (const v1::Label& label : labels) result.push_back({label.name(), label.score()});
+  return result;
+}
+
+// The encoding and the encoded pixels.
+absl::Status SetData(const v1::Mask& message, Mask& mask) {
+  switch (message.data_case()) {
+    case v1::Mask::kCocoRle:
+      mask.encoding = MaskEncoding::kCocoRle;
+      mask.data = message.coco_rle();
+      return absl::OkStatus();
+    case v1::Mask::kPng:
+      mask.encoding = MaskEncoding::kPng;
+      mask.data = message.png();
+      return absl::OkStatus();
+    case v1::Mask::kPackedBits:
+      mask.encoding = MaskEncoding::kPackedBits;
+      mask.data = message.packed_bits();
+      return absl::OkStatus();
+    case v1::Mask::kPolygons:
+      mask.encoding = MaskEncoding::kPolygons;
+      for (const v1::Polygon& polygon : message.polygons().polygons()) {
+        mask.polygons.push_back(
+            {.xy = {polygon.xy().begin(), polygon.xy().end()}, .hole = polygon.hole()});
+      }
+      return absl::OkStatus();
+    case v1::Mask::DATA_NOT_SET:
+      break;
+  }
+  return absl::DataLossError("the server sent a mask without data, or in an unknown encoding");
+}
+
+}  // namespace
+
+absl::Status ToProto(const std::vector<Prompt>& prompts, const PromptOptions& options,
+                     v1::SegmentRequest& message) {
+  return SetPromptsAndOptions(prompts, options, message);
+}
+
+absl::Status ToProto(const std::vector<Prompt>& prompts, const PromptOptions& options,
+                     v1::SegmentOnceRequest& message) {
+  return SetPromptsAndOptions(prompts, options, message);
+}
+
+absl::StatusOr<google::protobuf::Duration> ToProto(absl::Duration duration,
+                                                   const std::string& field) {
+  if (duration < absl::ZeroDuration() || duration > absl::Seconds(kMaxDurationSeconds)) {
+    return InvalidField(field, "must be a finite time, not negative");
+  }
+  google::protobuf::Duration message;
+  message.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
+  message.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
+  return message;
+}
+
+ServerInfo FromProto(const v1::GetServerInfoResponse& message) {
+  const v1::ModelInfo& model = message.model();
+  const v1::Capabilities& can = model.capabilities();
+  const v1::Limits& limits = message.limits();
+  ServerInfo info{.server_version = message.server_version(),
+                  .model = {.name = model.name(),
+                            .digest = model.digest(),
+                            .capabilities = {.click_prompts = can.click_prompts(),
+                                             .box_prompts = can.box_prompts(),
+                                             .object_labels = can.object_labels(),
+                                             .part_labels = can.part_labels(),
+                                             .vocabulary = can.vocabulary()},
+                            .device = model.device(),
+                            .trained = model.trained(),
+                            .short_edge_px = static_cast<int>(model.short_edge_px())},
+                  .limits = {.max_image_bytes = limits.max_image_bytes(),
+                             .max_image_pixels = limits.max_image_pixels(),
+                             .max_chunk_bytes = limits.max_chunk_bytes(),
+                             .max_prompts_per_request = limits.max_prompts_per_request(),
+                             .max_images_per_session = limits.max_images_per_session(),
+                             .max_sessions = limits.max_sessions(),
+                             .max_session_ttl = FromProto(limits.max_session_ttl()),
+                             .max_session_age = FromProto(limits.max_session_age()),
+                             .max_queued_requests = limits.max_queued_requests(),
+                             .default_deadline = FromProto(limits.default_deadline())}};
+  for (const v1::GranularityLevel& level : model.levels()) {
+    info.model.levels.push_back({.level = static_cast<int>(level.level()), .name = level.name()});
+  }
+  return info;
+}
+
+absl::StatusOr<Image> FromProto(const v1::Image& message) {
+  const auto size = FromProto(message.size());
+  if (!size.ok()) return size.status();
+  return Image{.image_id = message.image_id(), .size = *size, .sha256 = message.sha256()};
+}
+
+absl::StatusOr<Session> FromProto(const v1::Session& message) {
+  Session session{.session_id = message.session_id(),
+                  .create_time = FromProto(message.create_time()),
+                  .expire_time = FromProto(message.expire_time()),
+                  .ttl = FromProto(message.ttl())};
+  for (const v1::Image& image : message.images()) {
+    auto converted = FromProto(image);
+    if (!converted.ok()) return converted.status();
+    session.images.push_back(*std::move(converted));
+  }
+  return session;
+}
+
+StageTimings FromProto(const v1::StageTimings& message) {
+  StageTimings timings;
+  if (message.has_image_decode()) timings.image_decode = FromProto(message.image_decode());
+  if (message.has_preprocess()) timings.preprocess = FromProto(message.preprocess());
+  if (message.has_encode_queue()) timings.encode_queue = FromProto(message.encode_queue());
+  if (message.has_encode()) timings.encode = FromProto(message.encode());
+  if (message.has_decode_queue()) timings.decode_queue = FromProto(message.decode_queue());
+  if (message.has_decode()) timings.decode = FromProto(message.decode());
+  if (message.has_postprocess()) timings.postprocess = FromProto(message.postprocess());
+  return timings;
+}
+
+absl::StatusOr<Mask> FromProto(const v1::Mask& message) {
+  const auto size = FromProto(message.size());
+  if (!size.ok()) return size.status();
+  const v1::PixelBox& box = message.box();
+  if (!FitsInt(box.x()) || !FitsInt(box.y()) || !FitsInt(box.width()) || !FitsInt(box.height())) {
+    return TooLarge("mask box");
+  }
+  if (!FitsInt(message.prompt_index()) || !FitsInt(message.level())) return TooLarge("mask index");
+  Mask mask{.prompt_index = static_cast<int>(message.prompt_index()),
+            .prompt_tag = message.prompt_tag(),
+            .level = static_cast<int>(message.level()),
+            .predicted_iou = message.predicted_iou(),
+            .stability = message.stability(),
+            .area_px = static_cast<int64_t>(message.area()),
+            .box = {.x = static_cast<int>(box.x()),
+                    .y = static_cast<int>(box.y()),
+                    .width = static_cast<int>(box.width()),
+                    .height = static_cast<int>(box.height())},
+            .size = *size,
+            .object_labels = FromProto(message.object_labels()),
+            .part_labels = FromProto(message.part_labels())};
+  if (absl::Status status = SetData(message, mask); !status.ok()) return status;
+  return mask;
+}
+
+absl::StatusOr<SegmentSummary> FromProto(const v1::SegmentSummary& message) {
+  const auto size = FromProto(message.image_size());
+  if (!size.ok()) return size.status();
+  if (!FitsInt(message.masks_sent()) || !FitsInt(message.masks_filtered())) {
+    return TooLarge("mask count");
+  }
+  return SegmentSummary{.masks_sent = static_cast<int>(message.masks_sent()),
+                        .masks_filtered = static_cast<int>(message.masks_filtered()),
+                        .timings = FromProto(message.timings()),
+                        .image_size = *size};
+}
+
+}  // namespace semsam::client

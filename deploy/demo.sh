@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# From a fresh Debian or Ubuntu machine to a picture: installs what is missing
+# (deploy/setup.sh says what), builds, starts the server on a free loopback
+# port, segments a photo through it, and says where the picture lies.
+#
+#   deploy/demo.sh [--bin DIR] [--out DIR]
+#
+#   --bin DIR   programs that are built already: no set-up, no build
+#   --out DIR   where the results go (out/demo)
+#
+# Environment: SEMSAM_WEIGHTS, a weight file for the server instead of the
+# default; SEMSAM_DEMO_WAIT_S and SEMSAM_DEMO_STOP_S, how many seconds the server
+# may take to be ready (120) and to stop (10).
+set -euo pipefail
+# shellcheck source=deploy/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+
+weights=${SEMSAM_WEIGHTS:-formula:swin-t}
+wait_s=${SEMSAM_DEMO_WAIT_S:-120}
+stop_s=${SEMSAM_DEMO_STOP_S:-10}
+photo=$SEMSAM_ROOT/deploy/demo/chelsea.jpg
+bin=
+out=$SEMSAM_ROOT/out/demo
+server=
+scratch=
+
+while (($#)); do
+  case $1 in
+    --bin | --out)
+      (($# >= 2)) || die "$1 needs a folder"
+      if [[ $1 == --bin ]]; then bin=$2; else out=$2; fi
+      shift 2
+      ;;
+    *) die "unknown option $1; see the head of deploy/demo.sh" ;;
+  esac
+done
+
+build() {
+  configure release
+  (cd "$SEMSAM_ROOT" && cmake --build --preset release -j "$(nproc)" --target semsam-server semsam)
+}
+
+# SIGTERM, a time of grace, then SIGKILL. Returns the server's own status.
+stop_server() {
+  local pid=$server status=0 watchdog
+  server=
+  [[ -n $pid ]] || return 0
+  kill -TERM "$pid" 2>/dev/null || true
+  (
+    # Its own sleep ends with it; nothing of it may hold the caller's output.
+    trap 'kill "$!" 2>/dev/null; exit' TERM
+    sleep "$stop_s" &
+    wait "$!"
+    kill -KILL "$pid"
+  ) >/dev/null 2>&1 &
+  watchdog=$!
+  wait "$pid" || status=$?
+  kill "$watchdog" 2>/dev/null || true
+  wait "$watchdog" 2>/dev/null || true
+  return "$status"
+}
+
+clean_up() {
+  local status=$?
+  stop_server || true
+  if [[ -n $scratch ]]; then rm -rf -- "$scratch"; fi
+  if ((status != 0)) && [[ -s $out/server.log ]]; then
+    printf 'the last lines of %s:\n' "$out/server.log" >&2
+    tail -n 20 -- "$out/server.log" >&2
+  fi
+}
+
+start_server() {
+  scratch=$(mktemp -d)
+  "$bin/semsam-server" --weights "$weights" --listen 127.0.0.1:0 --port_file "$scratch/port" \
+    >"$out/server.log" 2>&1 &
+  server=$!
+}
+
+# Sets `address` once the server answers that it is serving.
+wait_for_server() {
+  local deadline=$((SECONDS + wait_s)) port=
+  until [[ -n $port ]] && "$bin/semsam" health --server "127.0.0.1:$port" --timeout 5 \
+    >/dev/null 2>&1; do
+    kill -0 "$server" 2>/dev/null || die 'the server ended before it was ready'
+    ((SECONDS < deadline)) || die "the server was not ready within $wait_s s"
+    sleep 0.1
+    if [[ -s $scratch/port ]]; then port=$(<"$scratch/port"); fi
+  done
+  address=127.0.0.1:$port
+}
+
+segment() {
+  # An eye, the nose, and a box round the face.
+  "$bin/semsam" segment --server "$address" --image "$photo" \
+    --click 171,115 --click 264,243 --box 28,2,398,290 --out-dir "$out"
+}
+
+if [[ -z $bin ]]; then
+  phase 'set-up' setup_build
+  phase 'build' build
+  bin=$SEMSAM_ROOT/build/release/bin
+fi
+[[ -x $bin/semsam-server && -x $bin/semsam ]] || die "no semsam-server and semsam in $bin"
+
+mkdir -p -- "$out"
+rm -f -- "$out"/*.png "$out"/*.json "$out/server.log"
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+say '== demo'
+if [[ $weights == formula:* ]]; then
+  say "note: $weights stands for untrained weights, the same on every machine: masks mean nothing yet"
+fi
+start_server
+wait_for_server
+say "server: ready at $address"
+segment
+stop_server || die "the server ended with status $?"
+say 'server: stopped'
+
+shopt -s nullglob
+pictures=("$out"/*.png)
+((${#pictures[@]} > 0)) || die "no picture in $out"
+printf 'picture: %s\n' "${pictures[@]}"

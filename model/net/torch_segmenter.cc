@@ -1,0 +1,301 @@
+#include "model/net/torch_segmenter.h"
+
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "model/base/errors.h"
+#include "model/base/status_macros.h"
+#include "model/net/load_model.h"
+#include "model/torch/catch.h"
+#include "model/torch/runtime.h"
+
+namespace semsam {
+namespace {
+
+class TorchEmbedding final : public Embedding {
+ public:
+  TorchEmbedding(const void* owner, ImageFeatures features, ImageSize network, ImageSize padded)
+      : owner_(owner), features_(std::move(features)), network_(network), padded_(padded) {}
+
+  int64_t size_bytes() const override { return features_.size_bytes(); }
+  ImageSize network_size() const override { return network_; }
+
+  // The segmenter that made it: features of another model mean nothing.
+  const void* owner() const { return owner_; }
+  const ImageFeatures& features() const { return features_; }
+  ImageSize padded_size() const { return padded_; }
+
+ private:
+  const void* owner_;
+  ImageFeatures features_;
+  ImageSize network_;
+  ImageSize padded_;
+};
+
+using EncodeResult = absl::StatusOr<std::shared_ptr<const Embedding>>;
+using DecodeResults = std::vector<absl::StatusOr<DecodeResult>>;
+
+class TorchSegmenter final : public Segmenter {
+ public:
+  TorchSegmenter(LoadedModel model, ModelInfo info, at::Device device)
+      : model_(std::move(model)), info_(std::move(info)), device_(device) {}
+
+  const ModelInfo& info() const override { return info_; }
+
+  std::vector<EncodeResult> Encode(absl::Span<const Rgb8Image* const> images) override;
+  DecodeResults Decode(absl::Span<const DecodeRequest> requests) override;
+
+ private:
+  // Indices of requests that decode in one call: every isolated request
+  // together, a joint one alone.
+  using Batch = std::vector<size_t>;
+
+  absl::Status CheckImage(const Rgb8Image& image) const;
+  absl::Status CheckRequest(const DecodeRequest& request) const;
+  std::vector<EncodeResult> EncodeBatch(absl::Span<const Rgb8Image* const> images,
+                                        ImageSize padded);
+  // Out of memory: once more in two halves, so that one batch too many does not
+  // fail what would fit.
+  void DecodeOrSplit(absl::Span<const DecodeRequest> requests, const Batch& batch, bool may_split,
+                     DecodeResults& results);
+  std::vector<DecodeResult> DecodeBatch(absl::Span<const DecodeRequest> requests,
+                                        const Batch& batch) const;
+  DecoderInput MakeInput(absl::Span<const DecodeRequest> requests, const Batch& batch,
+                         std::vector<ops::PyramidMemory>& memories) const;
+  DecodeResult ReadMasks(const DecodeRequest& request, const DecoderOutput& output,
+                         int64_t first_query) const;
+
+  LoadedModel model_;
+  ModelInfo info_;
+  at::Device device_;
+};
+
+absl::Status TorchSegmenter::CheckImage(const Rgb8Image& image) const {
+  if (image.size.height <= 0 || image.size.width <= 0 ||
+      image.pixels.size() != static_cast<size_t>(image.size.area()) * 3) {
+    return InvalidField("image", "size and pixels do not agree");
+  }
+  return absl::OkStatus();
+}
+
+std::vector<EncodeResult> TorchSegmenter::Encode(absl::Span<const Rgb8Image* const> images) {
+  std::vector<EncodeResult> results(images.size(), absl::InternalError("not encoded"));
+  // Images of equal padded size run together.
+  std::map<std::pair<int, int>, std::vector<size_t>> batches;
+  for (size_t i = 0; i < images.size(); ++i) {
+    if (absl::Status status = CheckImage(*images[i]); !status.ok()) {
+      results[i] = status;
+      continue;
+    }
+    const ImageSize padded = PaddedSize(info_.config, images[i]->size);
+    batches[{padded.height, padded.width}].push_back(i);
+  }
+  for (const auto& [padded, indices] : batches) {
+    std::vector<const Rgb8Image*> batch;
+    for (size_t i : indices) batch.push_back(images[i]);
+    auto encoded = CatchTorch([&] { return EncodeBatch(batch, {padded.first, padded.second}); });
+    for (size_t i = 0; i < indices.size(); ++i) {
+      results[indices[i]] =
+          encoded.ok() ? std::move((*encoded)[i]) : EncodeResult(encoded.status());
+    }
+  }
+  return results;
+}
+
+std::vector<EncodeResult> TorchSegmenter::EncodeBatch(absl::Span<const Rgb8Image* const> images,
+                                                      ImageSize padded) {
+  c10::InferenceMode inference;
+  const SemanticSam& network = *model_.network;
+  std::vector<at::Tensor> inputs;
+  for (const Rgb8Image* image : images) {
+    const at::Tensor pixels =
+        at::from_blob(const_cast<uint8_t*>(image->pixels.data()),
+                      {1, image->size.height, image->size.width, 3}, at::kByte);
+    inputs.push_back(network.Preprocess(pixels, padded));
+  }
+  std::vector<EncodeResult> results;
+  std::vector<ImageFeatures> features;
+  if (device_.is_cpu()) {
+    // A core gains nothing from a batch and would hold all activations at once.
+    for (const at::Tensor& input : inputs) features.push_back(network.Encode(input).front());
+  } else {
+    features = network.Encode(at::cat(inputs));
+  }
+  for (size_t i = 0; i < images.size(); ++i) {
+    results.push_back(
+        std::make_shared<TorchEmbedding>(this, std::move(features[i]), images[i]->size, padded));
+  }
+  return results;
+}
+
+absl::Status TorchSegmenter::CheckRequest(const DecodeRequest& request) const {
+  const auto* embedding = dynamic_cast<const TorchEmbedding*>(request.embedding.get());
+  if (embedding == nullptr || embedding->owner() != this) {
+    return InvalidField("embedding", "was not made by this model");
+  }
+  if (request.prompts.empty()) return InvalidField("prompts", "must not be empty");
+  if (request.levels.empty()) return InvalidField("levels", "must not be empty");
+  for (size_t i = 0; i < request.prompts.size(); ++i) {
+    const int row = request.prompts[i].point_or_box;
+    if (row != 0 && row != 1) {
+      return InvalidField(absl::StrCat("prompts[", i, "].point_or_box"), "must be 0 or 1");
+    }
+  }
+  for (size_t i = 0; i < request.levels.size(); ++i) {
+    if (request.levels[i] < 1 || request.levels[i] > info_.config.levels()) {
+      return InvalidField(absl::StrCat("levels[", i, "]"),
+                          absl::StrCat("must be 1 to ", info_.config.levels()),
+                          reason::kUnknownLevel);
+    }
+  }
+  return absl::OkStatus();
+}
+
+DecodeResults TorchSegmenter::Decode(absl::Span<const DecodeRequest> requests) {
+  DecodeResults results(requests.size(), absl::InternalError("not decoded"));
+  Batch isolated;
+  std::vector<Batch> batches;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (absl::Status status = CheckRequest(requests[i]); !status.ok()) {
+      results[i] = status;
+    } else if (requests[i].joint_attention) {
+      batches.push_back({i});
+    } else {
+      isolated.push_back(i);
+    }
+  }
+  if (!isolated.empty()) batches.push_back(std::move(isolated));
+  for (const Batch& batch : batches) DecodeOrSplit(requests, batch, /*may_split=*/true, results);
+  return results;
+}
+
+void TorchSegmenter::DecodeOrSplit(absl::Span<const DecodeRequest> requests, const Batch& batch,
+                                   bool may_split, DecodeResults& results) {
+  auto decoded = CatchTorch([&] { return DecodeBatch(requests, batch); });
+  if (decoded.ok()) {
+    for (size_t i = 0; i < batch.size(); ++i) results[batch[i]] = std::move((*decoded)[i]);
+    return;
+  }
+  if (absl::IsResourceExhausted(decoded.status()) && may_split && batch.size() > 1) {
+    const auto middle = batch.begin() + static_cast<ptrdiff_t>(batch.size() / 2);
+    DecodeOrSplit(requests, Batch(batch.begin(), middle), /*may_split=*/false, results);
+    DecodeOrSplit(requests, Batch(middle, batch.end()), /*may_split=*/false, results);
+    return;
+  }
+  for (size_t i : batch) results[i] = decoded.status();
+}
+
+DecoderInput TorchSegmenter::MakeInput(absl::Span<const DecodeRequest> requests, const Batch& batch,
+                                       std::vector<ops::PyramidMemory>& memories) const {
+  DecoderInput input;
+  std::map<const TorchEmbedding*, int> image_index;
+  std::vector<float> boxes;
+  std::vector<int64_t> rows;
+  for (size_t r : batch) {
+    const auto* embedding = static_cast<const TorchEmbedding*>(requests[r].embedding.get());
+    const auto [it, added] = image_index.emplace(embedding, static_cast<int>(memories.size()));
+    if (added) memories.push_back(embedding->features().memory);
+    // Prompts are relative to the unpadded image; product and quotient are
+    // rounded one after the other, as published.
+    const ImageSize network = embedding->network_size();
+    const ImageSize padded = embedding->padded_size();
+    const auto scale = [](float value, int from, int to) {
+      return value * static_cast<float>(from) / static_cast<float>(to);
+    };
+    for (const Prompt& prompt : requests[r].prompts) {
+      input.image_of_prompt.push_back(it->second);
+      boxes.push_back(scale(prompt.cx, network.width, padded.width));
+      boxes.push_back(scale(prompt.cy, network.height, padded.height));
+      boxes.push_back(scale(prompt.w, network.width, padded.width));
+      boxes.push_back(scale(prompt.h, network.height, padded.height));
+      rows.push_back(prompt.point_or_box);
+    }
+  }
+  const int64_t prompts = static_cast<int64_t>(rows.size());
+  input.images = memories;
+  input.boxes = at::tensor(boxes).view({prompts, 4}).to(device_);
+  input.point_or_box = at::tensor(rows).to(device_);
+  input.prompts_per_group = requests[batch.front()].joint_attention ? prompts : 1;
+  return input;
+}
+
+std::vector<DecodeResult> TorchSegmenter::DecodeBatch(absl::Span<const DecodeRequest> requests,
+                                                      const Batch& batch) const {
+  c10::InferenceMode inference;
+  std::vector<ops::PyramidMemory> memories;
+  const DecoderInput input = MakeInput(requests, batch, memories);
+  const DecoderOutput output = model_.network->decoder().Forward(input);
+  std::vector<DecodeResult> results;
+  int64_t first_query = 0;
+  for (size_t r : batch) {
+    results.push_back(ReadMasks(requests[r], output, first_query));
+    first_query += static_cast<int64_t>(requests[r].prompts.size()) * info_.config.decoder.tokens;
+  }
+  return results;
+}
+
+DecodeResult TorchSegmenter::ReadMasks(const DecodeRequest& request, const DecoderOutput& output,
+                                       int64_t first_query) const {
+  const auto& embedding = static_cast<const TorchEmbedding&>(*request.embedding);
+  DecodeResult result;
+  result.padded_size = embedding.padded_size();
+  result.grid = embedding.features().grid;
+  std::vector<int64_t> rows;
+  for (size_t p = 0; p < request.prompts.size(); ++p) {
+    for (int level : request.levels) {
+      rows.push_back(first_query + static_cast<int64_t>(p) * info_.config.decoder.tokens +
+                     info_.config.level_to_token[level - 1]);
+      result.scores.push_back({.prompt = static_cast<int>(p), .level = level});
+    }
+  }
+  // Heads run on the asked levels alone.
+  const at::Tensor index = at::tensor(rows).to(device_);
+  const at::Tensor queries = output.queries.index_select(0, index);
+  const Decoder& decoder = model_.network->decoder();
+  const at::Tensor ious = decoder.PredictIous(queries).cpu().contiguous();
+  const at::Tensor boxes =
+      decoder.PredictBoxes(queries, output.last_reference.index_select(0, index))
+          .cpu()
+          .contiguous();
+  const at::Tensor logits =
+      model_.network->PredictMasks(queries, embedding.features()).cpu().contiguous();
+  const at::Tensor embeddings = queries.cpu().contiguous();
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const float* box = boxes.const_data_ptr<float>() + 4 * i;
+    result.scores[i].predicted_iou = ious.const_data_ptr<float>()[i];
+    result.scores[i].box = {box[0], box[1], box[2], box[3]};
+  }
+  const auto copy = [](const at::Tensor& tensor, std::vector<float>& out) {
+    const float* data = tensor.const_data_ptr<float>();
+    out.assign(data, data + tensor.numel());
+  };
+  copy(logits, result.logits);
+  copy(embeddings, result.query_embeddings);
+  result.embedding_dim = static_cast<int>(queries.size(1));
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Segmenter>> CreateTorchSegmenter(
+    const TorchSegmenterOptions& options) {
+  ConfigureTorch({.threads = options.threads});
+  SEMSAM_ASSIGN_OR_RETURN(const at::Device device, ParseDevice(options.device));
+  SEMSAM_ASSIGN_OR_RETURN(
+      LoadedModel model,
+      LoadModel(options.weights, device,
+                options.reference_path ? ops::Path::kReference : ops::Path::kNative));
+  ModelInfo info = {.config = model.file->config(),
+                    .digest = model.file->digest(),
+                    .device = device.str(),
+                    .trained = model.file->trained()};
+  return std::make_unique<TorchSegmenter>(std::move(model), std::move(info), device);
+}
+
+}  // namespace semsam

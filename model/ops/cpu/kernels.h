@@ -1,0 +1,168 @@
+// CPU kernels on raw pointers, compiled once for each instruction set and
+// chosen at run time. No Torch here: these are the twins of CUDA launchers.
+//
+// All arrays are float32, row-major. Kernels run on one thread over the range
+// they are given; the callers in model/ops split the work. A row of a result
+// depends on its own inputs alone and is summed in a fixed order, so results
+// never depend on what else is in a batch.
+#ifndef SEMSAM_MODEL_OPS_CPU_KERNELS_H_
+#define SEMSAM_MODEL_OPS_CPU_KERNELS_H_
+
+#include <cstdint>
+
+namespace semsam::ops::cpu {
+
+enum class Activation { kNone, kRelu };
+
+// y[m, n] = act(sum_k x[m, k] * w[n, k] + bias[n] * bias_scale[m])
+struct LinearArgs {
+  const float* x = nullptr;  // [M, K], row stride ldx
+  int64_t ldx = 0;
+  int64_t m = 0;
+  int64_t k = 0;
+  const float* panels = nullptr;      // [ceil(N / panel_width), K, panel_width]
+  const float* bias = nullptr;        // [N], may be null
+  const float* bias_scale = nullptr;  // [M], row stride bias_stride; null means 1
+  int64_t bias_stride = 0;
+  float* y = nullptr;  // [M, N], row stride ldy
+  int64_t ldy = 0;
+  int64_t n = 0;
+  Activation activation = Activation::kNone;
+};
+
+// y = LayerNorm(x + residual) over the last dimension.
+struct AddLayerNormArgs {
+  const float* x = nullptr;         // [M, C]
+  const float* residual = nullptr;  // [M, C], may be null
+  const float* weight = nullptr;    // [C]
+  const float* bias = nullptr;      // [C]
+  float* y = nullptr;               // [M, C]
+  int64_t channels = 0;
+  float eps = 1e-5f;
+};
+
+inline constexpr int64_t kMaxWindowTokens = 1024;
+
+// Multi-head attention inside (shifted) windows of a padded map (Swin, section
+// 3.2): tokens that only pad the map are keys and values made of the qkv bias.
+struct WindowAttentionArgs {
+  const float* qkv = nullptr;            // [B, H, W, 3, heads, head_dim]
+  const float* qkv_bias = nullptr;       // [3, heads, head_dim]
+  const float* position_bias = nullptr;  // [heads, N, N rounded up to kWindowRowMultiple]
+  float* out = nullptr;                  // [B, H, W, heads, head_dim]
+  int64_t batch = 0;
+  int64_t height = 0;
+  int64_t width = 0;
+  int64_t heads = 0;
+  int64_t head_dim = 0;  // multiple of 16
+  int64_t window = 0;    // N = window * window tokens, at most kMaxWindowTokens
+  int64_t shift = 0;
+};
+
+// One level of a feature pyramid inside its flattened memory.
+struct PyramidLevel {
+  int64_t height = 0;
+  int64_t width = 0;
+  int64_t start = 0;  // row of its first pixel
+};
+
+inline constexpr int kMaxPyramidLevels = 8;
+inline constexpr int kMaxSamples = 64;  // levels * points a head
+
+// Multi-scale deformable attention over projected values (Deformable DETR,
+// equation 3). Sampling is bilinear, zero outside, pixel centres at +0.5.
+struct DeformableArgs {
+  const float* values = nullptr;       // [T, heads * head_dim] of one image
+  const float* projections = nullptr;  // [Q, heads*L*P*2 offsets, heads*L*P logits]
+  const float* references = nullptr;   // [Q, 2] x, y in 0..1
+  float* out = nullptr;                // [Q, heads * head_dim]
+  int64_t heads = 0;
+  int64_t head_dim = 0;  // multiple of 16
+  int levels = 0;
+  int points = 0;
+  PyramidLevel level[kMaxPyramidLevels];
+};
+
+// The memory that one query looks at.
+struct QueryMemory {
+  const float* memory = nullptr;        // [T, channels], not projected
+  const PyramidLevel* level = nullptr;  // [levels]
+};
+
+// The same for few queries and box references: samples the raw memory with each
+// head's weights and leaves the value projection to the caller, which applies it
+// to the sampled sums (exact, attention is linear in its values).
+struct LazyDeformableArgs {
+  const QueryMemory* queries = nullptr;  // [Q]
+  const float* projections = nullptr;    // [Q, heads*L*P*2 offsets, heads*L*P logits]
+  const float* references = nullptr;     // [Q, 4] cx, cy, w, h in 0..1
+  float* sampled = nullptr;              // [Q, heads, channels]
+  float* weight_sums = nullptr;          // [Q, heads]: attention that fell inside
+  int64_t heads = 0;
+  int64_t channels = 0;  // multiple of 16
+  int levels = 0;
+  int points = 0;
+};
+
+// Self-attention among the tokens of one prompt.
+struct PromptAttentionArgs {
+  const float* qk = nullptr;  // [prompts, tokens, 2, heads, head_dim]
+  const float* v = nullptr;   // [prompts, tokens, heads, head_dim]
+  float* out = nullptr;       // [prompts, tokens, heads, head_dim]
+  int64_t tokens = 0;         // at most kMaxSamples
+  int64_t heads = 0;
+  int64_t head_dim = 0;  // multiple of 16
+};
+
+// Box coordinates as sines and cosines for the position head: [N, 4] cx, cy, w, h
+// -> [N, 4 * 2 * periods], in the order y, x, w, h, sine and cosine interleaved.
+struct SineBoxesArgs {
+  const float* boxes = nullptr;    // [N, 4] in 0..1
+  const float* periods = nullptr;  // [P], P a multiple of 16: divide the angle
+  float* out = nullptr;            // [N, 8 P]
+  int64_t periods_count = 0;
+};
+
+// sigmoid(delta + inverse_sigmoid(box)), element by element.
+struct RefineBoxesArgs {
+  const float* deltas = nullptr;  // [N, 4], may be null: zeros
+  const float* boxes = nullptr;   // [N, 4]
+  float* out = nullptr;           // [N, 4]
+  float epsilon = 1e-5f;          // of the inverse sigmoid
+};
+
+struct Kernels {
+  const char* isa;      // "avx512", "avx2", "generic"
+  int64_t panel_width;  // columns that LinearArgs::panels interleaves
+
+  // w [N, K] with row stride ldw -> panels.
+  void (*pack_panels)(const float* w, int64_t ldw, int64_t n, int64_t k, float* panels);
+  void (*linear)(const LinearArgs& args, int64_t panel_begin, int64_t panel_end);
+  void (*add_layer_norm)(const AddLayerNormArgs& args, int64_t row_begin, int64_t row_end);
+  // `scratch` holds window_attention_scratch floats.
+  int64_t (*window_attention_scratch)(const WindowAttentionArgs& args);
+  void (*window_attention)(const WindowAttentionArgs& args, int64_t window_begin,
+                           int64_t window_end, float* scratch);
+  void (*deformable)(const DeformableArgs& args, int64_t query_begin, int64_t query_end);
+  // Over query * heads + head.
+  void (*lazy_deformable)(const LazyDeformableArgs& args, int64_t begin, int64_t end);
+  void (*prompt_attention)(const PromptAttentionArgs& args, int64_t prompt_begin,
+                           int64_t prompt_end);
+  void (*sine_boxes)(const SineBoxesArgs& args, int64_t begin, int64_t end);
+  void (*refine_boxes)(const RefineBoxesArgs& args, int64_t begin, int64_t end);
+  // Independent multiply-adds in registers, for measuring a core's peak; returns
+  // how many floating-point operations it did.
+  double (*multiply_add)(int64_t iterations);
+};
+
+// What windows attention rows are padded to, floats.
+inline constexpr int64_t kWindowRowMultiple = 16;
+
+// The best set for this processor. Thread-safe.
+const Kernels& BestKernels();
+// Every set this processor can run, best first: for tests and benchmarks.
+const Kernels* const* AvailableKernels(int* count);
+
+}  // namespace semsam::ops::cpu
+
+#endif  // SEMSAM_MODEL_OPS_CPU_KERNELS_H_

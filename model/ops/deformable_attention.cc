@@ -1,0 +1,199 @@
+#include "model/ops/deformable_attention.h"
+
+#include <vector>
+
+#include "model/ops/cpu/kernels.h"
+
+namespace semsam::ops {
+namespace {
+
+bool KernelTakes(Path path, const at::Tensor& tensor, const SamplingShape& shape, size_t levels,
+                 int64_t channels) {
+  return UseCpuKernel(path, tensor) && channels % 16 == 0 &&
+         levels <= static_cast<size_t>(cpu::kMaxPyramidLevels) &&
+         static_cast<int64_t>(levels) * shape.points <= cpu::kMaxSamples;
+}
+
+std::vector<cpu::PyramidLevel> KernelLevels(const std::vector<ImageSize>& levels) {
+  std::vector<cpu::PyramidLevel> result;
+  int64_t start = 0;
+  for (const ImageSize& level : levels) {
+    result.push_back({.height = level.height, .width = level.width, .start = start});
+    start += level.area();
+  }
+  return result;
+}
+
+// values [B, T, C]; locations [B, Q, heads, L, P, 2] in 0..1; weights [B, Q, heads, L*P].
+at::Tensor SampleWithGrid(const SamplingShape& shape, const at::Tensor& values,
+                          const std::vector<ImageSize>& levels, const at::Tensor& locations,
+                          const at::Tensor& weights) {
+  const int64_t batch = values.size(0);
+  const int64_t queries = locations.size(1);
+  const int64_t head_dim = values.size(2) / shape.heads;
+  const at::Tensor grids = locations * 2 - 1;
+  std::vector<at::Tensor> samples;
+  int64_t start = 0;
+  for (size_t l = 0; l < levels.size(); ++l) {
+    const at::Tensor map =
+        values.slice(1, start, start + levels[l].area())
+            .reshape({batch, levels[l].height, levels[l].width, shape.heads, head_dim})
+            .permute({0, 3, 4, 1, 2})
+            .reshape({batch * shape.heads, head_dim, levels[l].height, levels[l].width});
+    const at::Tensor grid = grids.select(3, static_cast<int64_t>(l))
+                                .transpose(1, 2)
+                                .reshape({batch * shape.heads, queries, shape.points, 2});
+    samples.push_back(at::grid_sampler(map, grid, /*interpolation_mode=*/0, /*padding_mode=*/0,
+                                       /*align_corners=*/false));
+    start += levels[l].area();
+  }
+  // [B * heads, head_dim, Q, L * P]
+  const at::Tensor stacked = at::stack(samples, -2).flatten(-2);
+  const at::Tensor scale = weights.transpose(1, 2).reshape(
+      {batch * shape.heads, 1, queries, static_cast<int64_t>(levels.size()) * shape.points});
+  return (stacked * scale)
+      .sum(-1)
+      .view({batch, shape.heads * head_dim, queries})
+      .transpose(1, 2)
+      .contiguous();
+}
+
+struct SplitProjections {
+  at::Tensor offsets;  // [B, Q, heads, L, P, 2]
+  at::Tensor weights;  // [B, Q, heads, L * P], softmax applied
+};
+
+SplitProjections Split(const SamplingShape& shape, int64_t levels, const at::Tensor& projections) {
+  const int64_t samples = shape.heads * levels * shape.points;
+  const int64_t batch = projections.size(0);
+  const int64_t queries = projections.size(1);
+  return {.offsets = projections.slice(2, 0, 2 * samples)
+                         .reshape({batch, queries, shape.heads, levels, shape.points, 2}),
+          .weights = at::softmax(projections.slice(2, 2 * samples)
+                                     .reshape({batch, queries, shape.heads, levels * shape.points}),
+                                 -1)};
+}
+
+at::Tensor LevelSizes(const std::vector<ImageSize>& levels, const at::TensorOptions& options) {
+  std::vector<float> sizes;
+  for (const ImageSize& level : levels) {
+    sizes.push_back(static_cast<float>(level.width));
+    sizes.push_back(static_cast<float>(level.height));
+  }
+  return at::tensor(sizes).to(options).view({static_cast<int64_t>(levels.size()), 1, 2});
+}
+
+at::Tensor ReferenceBoxAttention(const SamplingShape& shape, const ValueProjection& values,
+                                 absl::Span<const PyramidMemory> images,
+                                 absl::Span<const int> image_of_query,
+                                 const at::Tensor& projections, const at::Tensor& references) {
+  at::Tensor out =
+      at::empty({projections.size(0), values.full.out_features()}, projections.options());
+  for (size_t image = 0; image < images.size(); ++image) {
+    std::vector<int64_t> rows;
+    for (size_t q = 0; q < image_of_query.size(); ++q) {
+      if (image_of_query[q] == static_cast<int>(image)) rows.push_back(static_cast<int64_t>(q));
+    }
+    if (rows.empty()) continue;
+    const at::Tensor index = at::tensor(rows).to(projections.device());
+    const int64_t levels = static_cast<int64_t>(images[image].levels.size());
+    const SplitProjections split =
+        Split(shape, levels, projections.index_select(0, index).unsqueeze(0));
+    const at::Tensor boxes = references.index_select(0, index).view({1, -1, 1, 1, 1, 4});
+    const at::Tensor locations = boxes.slice(-1, 0, 2) + split.offsets /
+                                                             static_cast<double>(shape.points) *
+                                                             boxes.slice(-1, 2, 4) * 0.5;
+    const at::Tensor projected = values.full(images[image].memory).unsqueeze(0);
+    out.index_copy_(0, index,
+                    SampleWithGrid(shape, projected, images[image].levels, locations, split.weights)
+                        .squeeze(0));
+  }
+  return out;
+}
+
+}  // namespace
+
+at::Tensor DeformableAttention(const SamplingShape& shape, const at::Tensor& values,
+                               const std::vector<ImageSize>& levels, const at::Tensor& projections,
+                               const at::Tensor& references, Path path) {
+  const int64_t channels = values.size(2);
+  if (!KernelTakes(path, values, shape, levels.size(), channels / shape.heads)) {
+    const SplitProjections split = Split(shape, static_cast<int64_t>(levels.size()), projections);
+    const at::Tensor locations =
+        references.view({1, -1, 1, 1, 1, 2}) + split.offsets / LevelSizes(levels, values.options());
+    return SampleWithGrid(shape, values, levels, locations, split.weights);
+  }
+  const at::Tensor inputs = values.contiguous();
+  const at::Tensor rows = projections.contiguous();
+  const at::Tensor points = references.contiguous();
+  at::Tensor out = at::empty({values.size(0), projections.size(1), channels}, values.options());
+  cpu::DeformableArgs args = {.references = points.const_data_ptr<float>(),
+                              .heads = shape.heads,
+                              .head_dim = channels / shape.heads,
+                              .levels = static_cast<int>(levels.size()),
+                              .points = static_cast<int>(shape.points)};
+  const std::vector<cpu::PyramidLevel> pyramid = KernelLevels(levels);
+  std::copy(pyramid.begin(), pyramid.end(), args.level);
+  for (int64_t image = 0; image < values.size(0); ++image) {
+    args.values = inputs.const_data_ptr<float>() + image * inputs.stride(0);
+    args.projections = rows.const_data_ptr<float>() + image * rows.stride(0);
+    args.out = out.mutable_data_ptr<float>() + image * out.stride(0);
+    at::parallel_for(0, projections.size(1), 64, [&](int64_t begin, int64_t end) {
+      cpu::BestKernels().deformable(args, begin, end);
+    });
+  }
+  return out;
+}
+
+ValueProjection PrepareValueProjection(const at::Tensor& weight, const at::Tensor& bias,
+                                       const SamplingShape& shape, Path path) {
+  // The full projection runs through LibTorch whatever the path: it is a large
+  // product, and only the reference form uses it.
+  ValueProjection projection{.full = Linear(weight, bias, Path::kReference), .heads = {}};
+  if (UseCpuKernel(path, weight)) projection.heads = HeadProjection(weight, bias, shape.heads);
+  return projection;
+}
+
+at::Tensor BoxDeformableAttention(const SamplingShape& shape, const ValueProjection& values,
+                                  absl::Span<const PyramidMemory> images,
+                                  absl::Span<const int> image_of_query,
+                                  const at::Tensor& projections, const at::Tensor& references,
+                                  Path path) {
+  const int64_t channels = values.full.in_features();
+  if (!KernelTakes(path, projections, shape, images[0].levels.size(), channels)) {
+    return ReferenceBoxAttention(shape, values, images, image_of_query, projections, references);
+  }
+  std::vector<std::vector<cpu::PyramidLevel>> pyramids;
+  for (const PyramidMemory& image : images) {
+    TORCH_CHECK(image.memory.is_contiguous() && image.levels.size() == images[0].levels.size(),
+                "memories of one call must share their number of levels");
+    pyramids.push_back(KernelLevels(image.levels));
+  }
+  std::vector<cpu::QueryMemory> queries;
+  for (int image : image_of_query) {
+    queries.push_back(
+        {.memory = images[image].memory.const_data_ptr<float>(), .level = pyramids[image].data()});
+  }
+  const at::Tensor rows = projections.contiguous();
+  const at::Tensor boxes = references.contiguous();
+  const int64_t count = rows.size(0);
+  at::Tensor sampled = at::empty({count, shape.heads, channels}, rows.options());
+  at::Tensor weight_sums = at::empty({count, shape.heads}, rows.options());
+  const cpu::LazyDeformableArgs args = {
+      .queries = queries.data(),
+      .projections = rows.const_data_ptr<float>(),
+      .references = boxes.const_data_ptr<float>(),
+      .sampled = sampled.mutable_data_ptr<float>(),
+      .weight_sums = weight_sums.mutable_data_ptr<float>(),
+      .heads = shape.heads,
+      .channels = channels,
+      .levels = static_cast<int>(images[0].levels.size()),
+      .points = static_cast<int>(shape.points),
+  };
+  at::parallel_for(0, count * shape.heads, 8, [&](int64_t begin, int64_t end) {
+    cpu::BestKernels().lazy_deformable(args, begin, end);
+  });
+  return values.heads(sampled, weight_sums);
+}
+
+}  // namespace semsam::ops

@@ -1,0 +1,307 @@
+// semsam-bench: encode and click against the plain LibTorch reference, in one
+// interleaved run on one machine with the same weights, image and clicks.
+//
+// Baselines (performance notes): B1 is the published algorithm with cached
+// features, every operator LibTorch's own, masks computed after each of the nine
+// layers as the published code does; B0 also encodes the image again.
+#include <c10/core/InferenceMode.h>
+
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "model/base/status_macros.h"
+#include "model/net/load_model.h"
+#include "model/ops/cpu/kernels.h"
+#include "model/tools/bench/measure.h"
+#include "model/torch/catch.h"
+#include "model/torch/runtime.h"
+
+ABSL_FLAG(std::string, weights, "formula:swin-t", "what semsam-server --weights takes");
+ABSL_FLAG(int, size, 640, "side of the square image, pixels");
+ABSL_FLAG(std::vector<std::string>, clicks, std::vector<std::string>({"1", "8", "32"}),
+          "batch sizes of the click comparison");
+ABSL_FLAG(int, blocks, 5, "interleaved blocks; at least 5 for figures that are reported");
+ABSL_FLAG(int, threads, 0, "threads of one operator; 0 takes one a core");
+ABSL_FLAG(std::string, json, "", "also write the figures here");
+
+namespace semsam::bench {
+namespace {
+
+struct Options {
+  std::string weights;
+  int size = 640;
+  std::vector<int> clicks;
+  int blocks = 5;
+  std::string json;
+};
+
+absl::StatusOr<Options> ReadFlags() {
+  Options options{.weights = absl::GetFlag(FLAGS_weights),
+                  .size = absl::GetFlag(FLAGS_size),
+                  .blocks = absl::GetFlag(FLAGS_blocks),
+                  .json = absl::GetFlag(FLAGS_json)};
+  if (options.size < 64 || options.size > 2048) {
+    return absl::InvalidArgumentError("--size must be 64 to 2048");
+  }
+  if (options.blocks < 1) return absl::InvalidArgumentError("--blocks must be positive");
+  for (const std::string& text : absl::GetFlag(FLAGS_clicks)) {
+    int count = 0;
+    if (!absl::SimpleAtoi(text, &count) || count < 1 || count > 1024) {
+      return absl::InvalidArgumentError("--clicks must be numbers from 1 to 1024");
+    }
+    options.clicks.push_back(count);
+  }
+  return options;
+}
+
+// Arithmetic of an encode and of `clicks` clicks, in GFLOP (performance notes).
+double EncodeGflop(const ModelConfig& config, double height, double width) {
+  const SwinConfig& swin = std::get<SwinConfig>(config.backbone);
+  double flop = height / 4 * width / 4 * swin.embed_dim * 48 * 2;
+  for (int s = 0; s < 4; ++s) {
+    const double tokens = height * width / std::pow(16, s + 1) * std::pow(4, s);
+    const double c = swin.embed_dim << s;
+    const double window_tokens = swin.window_size * swin.window_size;
+    flop +=
+        swin.depths[s] * tokens * (2 * c * c * (4 + 2 * swin.mlp_ratio) + 4 * window_tokens * c);
+    if (s < 3) flop += tokens / 4 * 4 * c * 2 * c * 2;
+  }
+  const PixelDecoderConfig& pixel = config.pixel_decoder;
+  const double c = pixel.hidden_dim;
+  double tokens = 0;
+  for (int l = 0; l < pixel.feature_levels; ++l) tokens += height * width / std::pow(4, 3 + l);
+  const double sampling = pixel.heads * pixel.feature_levels * pixel.points;
+  flop += pixel.layers * tokens *
+          (2 * c * c * 2 + 2 * c * sampling * 3 + 4 * c * pixel.ffn_dim +
+           8 * sampling * c / pixel.heads);
+  const double quarter = height * width / 16;
+  flop += quarter * 2 * (9 * c * c + swin.embed_dim * c);
+  return flop / 1e9;
+}
+
+double ClickGflop(const ModelConfig& config, double grid, int clicks) {
+  const double c = config.pixel_decoder.hidden_dim;
+  const DecoderConfig& decoder = config.decoder;
+  const double sampling = decoder.heads * config.pixel_decoder.feature_levels * decoder.points;
+  const double queries = static_cast<double>(clicks) * decoder.tokens;
+  const double layer = 2 * (2 * c * c + c * c) + 2 * c * c * 4 + 2 * c * sampling * 3 +
+                       8 * sampling * c + 2 * c * c * 2 + 4 * c * decoder.ffn_dim + 4 * c * c;
+  return (decoder.layers * queries * layer + queries * 2 * c * grid) / 1e9;
+}
+
+// One side of the comparison.
+struct Side {
+  LoadedModel model;
+  at::Tensor input;  // [1, 3, H, W]
+  std::vector<ImageFeatures> features;
+};
+
+DecoderInput MakeClicks(const std::vector<ops::PyramidMemory>& images, int count) {
+  std::mt19937 engine(1);
+  std::uniform_real_distribution<float> uniform(0.05f, 0.95f);
+  std::vector<float> boxes;
+  for (int i = 0; i < count; ++i) {
+    const float x = uniform(engine);
+    boxes.insert(boxes.end(), {x, uniform(engine), 0.005f, 0.005f});
+  }
+  return {.images = images,
+          .image_of_prompt = std::vector<int>(count, 0),
+          .boxes = at::tensor(boxes).view({count, 4}),
+          .point_or_box = at::zeros({count}, at::kLong)};
+}
+
+struct Masks {
+  at::Tensor logits;  // [N, grid]
+  at::Tensor ious;    // [N]
+};
+
+Masks Click(const Side& side, int count, bool every_layer) {
+  const std::vector<ops::PyramidMemory> memories = {side.features.front().memory};
+  const SemanticSam& network = *side.model.network;
+  const DecoderOutput output = network.decoder().Forward(MakeClicks(memories, count), every_layer);
+  // As published: masks and scores after every layer, all but the last dropped.
+  for (size_t i = 0; i + 1 < output.layer_queries.size(); ++i) {
+    network.PredictMasks(output.layer_queries[i], side.features.front());
+    network.decoder().PredictIous(output.layer_queries[i]);
+  }
+  return {network.PredictMasks(output.queries, side.features.front()),
+          network.decoder().PredictIous(output.queries)};
+}
+
+struct Fidelity {
+  double identical_masks = 0;  // share of masks equal in every pixel
+  double lowest_iou = 1;       // of the others
+  double predicted_iou = 0;    // largest difference
+};
+
+Fidelity CompareMasks(const Masks& ours, const Masks& baseline) {
+  const at::Tensor a = ours.logits > 0;
+  const at::Tensor b = baseline.logits > 0;
+  Fidelity result;
+  const int64_t count = a.size(0);
+  for (int64_t i = 0; i < count; ++i) {
+    const double both = a[i].logical_and(b[i]).sum().item<double>();
+    const double any = a[i].logical_or(b[i]).sum().item<double>();
+    if (both == any) {
+      result.identical_masks += 1.0 / static_cast<double>(count);
+    } else {
+      result.lowest_iou = std::min(result.lowest_iou, both / any);
+    }
+  }
+  result.predicted_iou = (ours.ious - baseline.ious).abs().max().item<double>();
+  return result;
+}
+
+absl::StatusOr<Side> MakeSide(const Options& options, ops::Path path) {
+  Side side;
+  SEMSAM_ASSIGN_OR_RETURN(side.model, LoadModel(options.weights, at::kCPU, path));
+  at::manual_seed(1);
+  const at::Tensor pixels = at::randint(0, 256, {1, options.size, options.size, 3}).to(at::kByte);
+  side.input = side.model.network->Preprocess(
+      pixels, PaddedSize(side.model.network->config(), {options.size, options.size}));
+  side.features = side.model.network->Encode(side.input);
+  return side;
+}
+
+void PrintMachine(const Peaks& peaks) {
+  const TorchRuntimeInfo torch = DescribeTorch();
+  std::printf("BLAS      %s\n", torch.blas.c_str());
+  std::printf("ISA       LibTorch %s, own kernels %s\n", torch.isa.c_str(),
+              ops::cpu::BestKernels().isa);
+  std::printf("threads   %d\n", torch.threads);
+  std::printf(
+      "peak      %.0f GFLOP/s multiply-adds, %.0f GFLOP/s 2048^3 product, %.1f GB/s copy\n\n",
+      peaks.fma_gflops, peaks.product_gflops, peaks.copy_gb_s);
+}
+
+void PrintRow(const Comparison& row, const Peaks& peaks) {
+  const double floor_ms = row.gflop / peaks.fma_gflops * 1e3;
+  std::printf("%-16s %9.2f %11.2f %8.2f  %6.2f-%-6.2f %9.2f %6.2f\n", row.name.c_str(),
+              row.ours_ms.median, row.baseline_ms.median, row.ratio.median, row.ratio.min,
+              row.ratio.max, floor_ms, floor_ms / row.ours_ms.median);
+}
+
+nlohmann::json ToJson(const Comparison& row) {
+  return {{"name", row.name},
+          {"ours_ms", row.ours_ms.median},
+          {"baseline_ms", row.baseline_ms.median},
+          {"ratio", {{"median", row.ratio.median}, {"min", row.ratio.min}, {"max", row.ratio.max}}},
+          {"gflop", row.gflop}};
+}
+
+absl::StatusOr<std::vector<Comparison>> RunComparisons(const Options& options, const Peaks& peaks,
+                                                       std::vector<Fidelity>& fidelity) {
+  SEMSAM_ASSIGN_OR_RETURN(Side ours, MakeSide(options, ops::Path::kNative));
+  SEMSAM_ASSIGN_OR_RETURN(Side baseline, MakeSide(options, ops::Path::kReference));
+  const ModelConfig& config = ours.model.network->config();
+  const auto encode = [](Side& side) { side.features = side.model.network->Encode(side.input); };
+  std::vector<Comparison> rows;
+  const auto add = [&](Comparison row, double gflop) {
+    row.gflop = gflop;
+    PrintRow(row, peaks);
+    rows.push_back(std::move(row));
+  };
+  const double encode_gflop = EncodeGflop(config, options.size, options.size);
+  const double grid = static_cast<double>(ours.features.front().grid.area());
+  std::printf("%-16s %9s %11s %8s  %-13s %9s %6s\n", "", "ours ms", "baseline ms", "ratio",
+              "min-max", "floor ms", "share");
+  add(Compare(
+          "encode", {.blocks = options.blocks, .ours_runs = 1, .baseline_runs = 1},
+          [&] { encode(ours); }, [&] { encode(baseline); }),
+      encode_gflop);
+  for (int count : options.clicks) {
+    const BlockOptions runs = {.blocks = options.blocks, .ours_runs = 15, .baseline_runs = 3};
+    add(Compare(
+            absl::StrCat("click x", count, " vs B1"), runs,
+            [&] { Click(ours, count, /*every_layer=*/false); },
+            [&] { Click(baseline, count, /*every_layer=*/true); }),
+        ClickGflop(config, grid, count));
+    fidelity.push_back(CompareMasks(Click(ours, count, false), Click(baseline, count, false)));
+  }
+  add(Compare(
+          "click vs B0", {.blocks = options.blocks, .ours_runs = 15, .baseline_runs = 1},
+          [&] { Click(ours, 1, /*every_layer=*/false); },
+          [&] {
+            encode(baseline);
+            Click(baseline, 1, /*every_layer=*/true);
+          }),
+      ClickGflop(config, grid, 1));
+  return rows;
+}
+
+absl::Status WriteJson(const std::string& path, const Options& options, const Peaks& peaks,
+                       const std::vector<Comparison>& rows) {
+  const TorchRuntimeInfo torch = DescribeTorch();
+  nlohmann::json document = {{"weights", options.weights},
+                             {"size", options.size},
+                             {"blas", torch.blas},
+                             {"isa", torch.isa},
+                             {"kernels", ops::cpu::BestKernels().isa},
+                             {"threads", torch.threads},
+                             {"fma_gflops", peaks.fma_gflops},
+                             {"product_gflops", peaks.product_gflops},
+                             {"copy_gb_s", peaks.copy_gb_s}};
+  for (const Comparison& row : rows) document["rows"].push_back(ToJson(row));
+  std::ofstream file(path);
+  file << document.dump(2) << "\n";
+  return file.good() ? absl::OkStatus() : absl::UnavailableError("cannot write " + path);
+}
+
+absl::Status Run() {
+  SEMSAM_ASSIGN_OR_RETURN(const Options options, ReadFlags());
+  ConfigureTorch({.threads = absl::GetFlag(FLAGS_threads)});
+  c10::InferenceMode inference;
+  const Peaks peaks = MeasurePeaks();
+  std::printf("model     %s, %d x %d, %d blocks\n", options.weights.c_str(), options.size,
+              options.size, options.blocks);
+  PrintMachine(peaks);
+  // A crippled BLAS makes any baseline look slow.
+  if (peaks.product_gflops < 0.4 * peaks.fma_gflops) {
+    return absl::FailedPreconditionError(
+        "void: the BLAS reaches less than 40 % of the multiply-add peak of this run");
+  }
+  std::vector<Fidelity> fidelity;
+  SEMSAM_ASSIGN_OR_RETURN(const std::vector<Comparison> rows,
+                          RunComparisons(options, peaks, fidelity));
+  std::printf("\n");
+  for (size_t i = 0; i < fidelity.size(); ++i) {
+    std::printf(
+        "fidelity x%-3d %.1f %% of masks identical, lowest IoU %.5f, predicted IoU within %.1e\n",
+        options.clicks[i], fidelity[i].identical_masks * 100, fidelity[i].lowest_iou,
+        fidelity[i].predicted_iou);
+    if (fidelity[i].lowest_iou < 0.999 || !(fidelity[i].predicted_iou < 1e-4)) {
+      return absl::InternalError("the two sides do not compute the same masks");
+    }
+  }
+  if (!options.json.empty()) return WriteJson(options.json, options, peaks, rows);
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace semsam::bench
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage(
+      "times encode and click against the plain LibTorch reference, interleaved.\n"
+      "  semsam-bench --weights formula:swin-t --size 640");
+  absl::ParseCommandLine(argc, argv);
+  const absl::Status status = semsam::CatchTorch([] { return semsam::bench::Run(); });
+  if (!status.ok()) {
+    std::cerr << "semsam-bench: " << status.message() << "\n";
+    return 1;
+  }
+  return 0;
+}

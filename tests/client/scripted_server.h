@@ -1,0 +1,136 @@
+// A SegmentationService that does what a test says, in this process, on a
+// loopback port of its own.
+//
+// Left alone it behaves: it keeps sessions and images, and answers every click
+// with a square and every box with itself, one mask a level. A test replaces a
+// whole call by its hook. Hooks run on gRPC's threads.
+#ifndef SEMSAM_TESTS_CLIENT_SCRIPTED_SERVER_H_
+#define SEMSAM_TESTS_CLIENT_SCRIPTED_SERVER_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "grpcpp/generic/async_generic_service.h"
+#include "grpcpp/grpcpp.h"
+#include "model/base/mutex.h"
+#include "semsam/v1/segmentation_service.grpc.pb.h"
+
+namespace semsam::client {
+
+// What one upload brought.
+struct UploadRecord {
+  v1::UploadImageHeader header;
+  std::vector<size_t> chunk_bytes;
+  std::string bytes;
+};
+
+class ScriptedService final : public v1::SegmentationService::Service {
+ public:
+  using SegmentWriter = grpc::ServerWriter<v1::SegmentResponse>;
+
+  ScriptedService();
+
+  // Set before the first call.
+  v1::GetServerInfoResponse info;
+  v1::ImageSize image_size;  // of every upload
+
+  // Replace a call, or its start, from the next one on. Calls that already run
+  // keep their hook, so it must own what it uses.
+  using SegmentHook =
+      std::function<grpc::Status(grpc::ServerContext&, const v1::SegmentRequest&, SegmentWriter&)>;
+  using UploadHook = std::function<grpc::Status(const v1::UploadImageHeader&)>;
+  void OnSegment(SegmentHook hook);
+  // Called with the header, before any chunk is read.
+  void OnUploadHeader(UploadHook hook);
+
+  std::vector<UploadRecord> uploads() const;
+  std::vector<v1::SegmentRequest> segment_requests() const;
+  std::vector<v1::SegmentOnceRequest> once_requests() const;
+  // Of the latest call.
+  std::multimap<std::string, std::string> metadata() const;
+  size_t open_sessions() const;
+  // As an eviction does: its id answers NOT_FOUND from here on.
+  void ForgetImages();
+
+  grpc::Status GetServerInfo(grpc::ServerContext* context, const v1::GetServerInfoRequest* request,
+                             v1::GetServerInfoResponse* response) override;
+  grpc::Status CreateSession(grpc::ServerContext* context, const v1::CreateSessionRequest* request,
+                             v1::CreateSessionResponse* response) override;
+  grpc::Status GetSession(grpc::ServerContext* context, const v1::GetSessionRequest* request,
+                          v1::GetSessionResponse* response) override;
+  grpc::Status DeleteSession(grpc::ServerContext* context, const v1::DeleteSessionRequest* request,
+                             v1::DeleteSessionResponse* response) override;
+  grpc::Status UploadImage(grpc::ServerContext* context,
+                           grpc::ServerReader<v1::UploadImageRequest>* reader,
+                           v1::UploadImageResponse* response) override;
+  grpc::Status Segment(grpc::ServerContext* context, const v1::SegmentRequest* request,
+                       SegmentWriter* writer) override;
+  grpc::Status SegmentOnce(grpc::ServerContext* context, const v1::SegmentOnceRequest* request,
+                           v1::SegmentOnceResponse* response) override;
+
+ private:
+  v1::Image AddImage(v1::Session& session, const std::string& sha256)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  grpc::Status FindImage(const std::string& session_id, const std::string& image_id) const;
+  void Answer(const google::protobuf::RepeatedPtrField<v1::Prompt>& prompts,
+              const v1::SegmentOptions& options, std::vector<v1::Mask>& masks,
+              v1::SegmentSummary& summary) const;
+
+  mutable Mutex mutex_;
+  SegmentHook on_segment_ ABSL_GUARDED_BY(mutex_);
+  UploadHook on_upload_header_ ABSL_GUARDED_BY(mutex_);
+  int next_id_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::map<std::string, v1::Session> sessions_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> lost_images_ ABSL_GUARDED_BY(mutex_);  // id -> sha256
+  std::vector<UploadRecord> uploads_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::SegmentRequest> segment_requests_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::SegmentOnceRequest> once_requests_ ABSL_GUARDED_BY(mutex_);
+  std::multimap<std::string, std::string> metadata_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Serves until it is destroyed; calls still running then are cancelled.
+class ScriptedServer {
+ public:
+  struct Options {
+    // Plain text if null.
+    std::shared_ptr<grpc::ServerCredentials> credentials;
+    int port = 0;                   // 0: any free one
+    bool with_segmentation = true;  // false: a gRPC server of some other kind
+  };
+
+  ScriptedServer() : ScriptedServer(Options{}) {}
+  explicit ScriptedServer(const Options& options);
+  ~ScriptedServer();
+
+  ScriptedService& service() { return service_; }
+  grpc::Server& server() { return *server_; }
+  std::string address() const;
+  int port() const { return port_; }
+
+ private:
+  ScriptedService service_;
+  grpc::CallbackGenericService other_service_;  // answers UNIMPLEMENTED to every call
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+};
+
+// An error as the real server sends it.
+struct ErrorSpec {
+  grpc::StatusCode code;
+  std::string message;
+  std::string reason;
+  std::string field;       // empty: no BadRequest
+  std::string sha256;      // empty: none in ErrorInfo
+  int retry_after_ms = 0;  // 0: no RetryInfo
+};
+grpc::Status MakeError(const ErrorSpec& spec);
+
+// COCO run lengths of a filled rectangle, compressed.
+std::string RectangleRle(int height, int width, const v1::PixelBox& box);
+
+}  // namespace semsam::client
+
+#endif  // SEMSAM_TESTS_CLIENT_SCRIPTED_SERVER_H_

@@ -1,0 +1,260 @@
+// Every instruction set that this processor runs, against plain double loops.
+// (model_ops_test checks the chosen set against LibTorch.)
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "model/ops/cpu/kernels.h"
+
+namespace semsam::ops::cpu {
+namespace {
+
+std::vector<float> Random(size_t count, float scale, uint32_t seed) {
+  std::mt19937 engine(seed);
+  std::uniform_real_distribution<float> uniform(-scale, scale);
+  std::vector<float> values(count);
+  for (float& value : values) value = uniform(engine);
+  return values;
+}
+
+class CpuKernels : public ::testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    int count = 0;
+    const Kernels* const* sets = AvailableKernels(&count);
+    if (GetParam() >= count) GTEST_SKIP() << "this processor runs " << count << " sets";
+    kernels_ = sets[GetParam()];
+  }
+
+  const Kernels* kernels_ = nullptr;
+};
+
+std::vector<float> RunLinear(const Kernels& kernels, const std::vector<float>& x, int64_t m,
+                             int64_t k, const std::vector<float>& w, int64_t n, const float* bias,
+                             Activation activation) {
+  const int64_t panel_count = (n + kernels.panel_width - 1) / kernels.panel_width;
+  std::vector<float> panels(panel_count * k * kernels.panel_width);
+  kernels.pack_panels(w.data(), k, n, k, panels.data());
+  std::vector<float> y(m * n, NAN);
+  kernels.linear({.x = x.data(),
+                  .ldx = k,
+                  .m = m,
+                  .k = k,
+                  .panels = panels.data(),
+                  .bias = bias,
+                  .y = y.data(),
+                  .ldy = n,
+                  .n = n,
+                  .activation = activation},
+                 0, panel_count);
+  return y;
+}
+
+TEST_P(CpuKernels, LinearEqualsPlainProductForEveryRemainder) {
+  for (int64_t m : {1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 25}) {
+    for (int64_t n : {1, 4, 31, 32, 33, 257}) {
+      const int64_t k = 37;
+      const std::vector<float> x = Random(m * k, 1, 1);
+      const std::vector<float> w = Random(n * k, 1, 2);
+      const std::vector<float> bias = Random(n, 1, 3);
+      const std::vector<float> y =
+          RunLinear(*kernels_, x, m, k, w, n, bias.data(), Activation::kRelu);
+      for (int64_t i = 0; i < m; ++i) {
+        for (int64_t j = 0; j < n; ++j) {
+          double sum = bias[j];
+          for (int64_t c = 0; c < k; ++c) sum += double{x[i * k + c]} * w[j * k + c];
+          ASSERT_NEAR(y[i * n + j], std::max(0.0, sum), 1e-5) << m << "x" << n;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(CpuKernels, LinearRowsDoNotDependOnTheirNeighbours) {
+  const int64_t k = 256, n = 96;
+  const std::vector<float> x = Random(17 * k, 1, 4);
+  const std::vector<float> w = Random(n * k, 1, 5);
+  const std::vector<float> together =
+      RunLinear(*kernels_, x, 17, k, w, n, nullptr, Activation::kNone);
+  for (int64_t row = 0; row < 17; ++row) {
+    const std::vector<float> one(x.begin() + row * k, x.begin() + (row + 1) * k);
+    const std::vector<float> alone =
+        RunLinear(*kernels_, one, 1, k, w, n, nullptr, Activation::kNone);
+    for (int64_t j = 0; j < n; ++j) ASSERT_EQ(together[row * n + j], alone[j]) << row;
+  }
+}
+
+TEST_P(CpuKernels, AddLayerNormEqualsPlainForm) {
+  for (int64_t channels : {16, 96, 100, 256}) {
+    const std::vector<float> x = Random(3 * channels, 2, 6);
+    const std::vector<float> residual = Random(3 * channels, 2, 7);
+    const std::vector<float> weight = Random(channels, 1, 8);
+    const std::vector<float> bias = Random(channels, 1, 9);
+    std::vector<float> y(3 * channels, NAN);
+    kernels_->add_layer_norm({.x = x.data(),
+                              .residual = residual.data(),
+                              .weight = weight.data(),
+                              .bias = bias.data(),
+                              .y = y.data(),
+                              .channels = channels},
+                             0, 3);
+    for (int row = 0; row < 3; ++row) {
+      double mean = 0, variance = 0;
+      const auto sum = [&](int64_t c) {
+        return double{x[row * channels + c]} + residual[row * channels + c];
+      };
+      for (int64_t c = 0; c < channels; ++c) mean += sum(c) / channels;
+      for (int64_t c = 0; c < channels; ++c) {
+        variance += (sum(c) - mean) * (sum(c) - mean) / channels;
+      }
+      for (int64_t c = 0; c < channels; ++c) {
+        const double expected = (sum(c) - mean) / std::sqrt(variance + 1e-5) * weight[c] + bias[c];
+        ASSERT_NEAR(y[row * channels + c], expected, 1e-5);
+      }
+    }
+  }
+}
+
+// Plain bilinear sample of channel c of a [H, W, C] map at pixel coordinates,
+// zero outside.
+double Bilinear(const float* map, const PyramidLevel& level, int64_t channels, int64_t c, double x,
+                double y) {
+  const auto at = [&](int64_t yi, int64_t xi) -> double {
+    if (xi < 0 || yi < 0 || xi >= level.width || yi >= level.height) return 0;
+    return map[(level.start + yi * level.width + xi) * channels + c];
+  };
+  const double fx = std::floor(x), fy = std::floor(y);
+  const double ax = x - fx, ay = y - fy;
+  const int64_t x0 = static_cast<int64_t>(fx), y0 = static_cast<int64_t>(fy);
+  return (1 - ay) * ((1 - ax) * at(y0, x0) + ax * at(y0, x0 + 1)) +
+         ay * ((1 - ax) * at(y0 + 1, x0) + ax * at(y0 + 1, x0 + 1));
+}
+
+std::vector<double> Softmax(const float* logits, int count) {
+  double peak = logits[0], sum = 0;
+  for (int i = 1; i < count; ++i) peak = std::max<double>(peak, logits[i]);
+  std::vector<double> result(count);
+  for (int i = 0; i < count; ++i) sum += result[i] = std::exp(logits[i] - peak);
+  for (double& value : result) value /= sum;
+  return result;
+}
+
+TEST_P(CpuKernels, DeformableAttentionEqualsPlainSampling) {
+  const int64_t heads = 2, dim = 16, width = heads * dim;
+  const int levels = 2, points = 3, samples = levels * points;
+  const std::vector<PyramidLevel> pyramid = {{5, 7, 0}, {3, 4, 35}};
+  const int64_t queries = 9;
+  const std::vector<float> values = Random(47 * width, 1, 10);
+  // Offsets of up to 6 pixels leave the maps on every side.
+  std::vector<float> projections = Random(queries * heads * samples * 3, 6, 11);
+  projections[0] = 1e30f;  // far outside must not overflow
+  const std::vector<float> references = Random(queries * 2, 1, 12);
+  std::vector<float> out(queries * width, NAN);
+  DeformableArgs args = {.values = values.data(),
+                         .projections = projections.data(),
+                         .references = references.data(),
+                         .out = out.data(),
+                         .heads = heads,
+                         .head_dim = dim,
+                         .levels = levels,
+                         .points = points};
+  args.level[0] = pyramid[0];
+  args.level[1] = pyramid[1];
+  kernels_->deformable(args, 0, queries);
+  for (int64_t q = 0; q < queries; ++q) {
+    const float* row = projections.data() + q * heads * samples * 3;
+    for (int64_t h = 0; h < heads; ++h) {
+      const std::vector<double> weights = Softmax(row + heads * samples * 2 + h * samples, samples);
+      for (int64_t d = 0; d < dim; ++d) {
+        double expected = 0;
+        for (int s = 0; s < samples; ++s) {
+          const PyramidLevel& level = pyramid[s / points];
+          const double x =
+              double{references[q * 2]} * level.width + row[(h * samples + s) * 2] - 0.5;
+          const double y =
+              double{references[q * 2 + 1]} * level.height + row[(h * samples + s) * 2 + 1] - 0.5;
+          if (std::abs(x) > 1e6) continue;
+          expected += weights[s] * Bilinear(values.data(), level, width, h * dim + d, x, y);
+        }
+        ASSERT_NEAR(out[q * width + h * dim + d], expected, 2e-5);
+      }
+    }
+  }
+}
+
+TEST_P(CpuKernels, LazyDeformableAttentionSamplesRawMemoryAndItsWeightSum) {
+  const int64_t heads = 2, channels = 48;
+  const int levels = 1, points = 4;
+  const PyramidLevel level = {6, 8, 0};
+  // A memory of ones: the sampled sum is the weight that fell inside.
+  const std::vector<float> ones(48 * channels, 1.0f);
+  const std::vector<float> projections = Random(3 * heads * points * 3, 5, 13);
+  const std::vector<float> references = {0.5f, 0.5f, 0.4f, 0.6f, 0.0f, 1.0f,
+                                         0.9f, 0.9f, 0.9f, 0.1f, 0.3f, 0.2f};
+  const std::vector<QueryMemory> memories(3, {ones.data(), &level});
+  std::vector<float> sampled(3 * heads * channels, NAN);
+  std::vector<float> sums(3 * heads, NAN);
+  kernels_->lazy_deformable({.queries = memories.data(),
+                             .projections = projections.data(),
+                             .references = references.data(),
+                             .sampled = sampled.data(),
+                             .weight_sums = sums.data(),
+                             .heads = heads,
+                             .channels = channels,
+                             .levels = levels,
+                             .points = points},
+                            0, 3 * heads);
+  for (int64_t q = 0; q < 3; ++q) {
+    const float* row = projections.data() + q * heads * points * 3;
+    for (int64_t h = 0; h < heads; ++h) {
+      const std::vector<double> weights = Softmax(row + heads * points * 2 + h * points, points);
+      double expected = 0;
+      for (int s = 0; s < points; ++s) {
+        const float* offset = row + (h * points + s) * 2;
+        const double x = (references[q * 4] + offset[0] / 4.0 * references[q * 4 + 2] * 0.5) * 8;
+        const double y =
+            (references[q * 4 + 1] + offset[1] / 4.0 * references[q * 4 + 3] * 0.5) * 6;
+        expected += weights[s] * Bilinear(ones.data(), level, channels, 0, x - 0.5, y - 0.5);
+      }
+      ASSERT_NEAR(sums[q * heads + h], expected, 1e-5);
+      for (int64_t c = 0; c < channels; ++c) {
+        ASSERT_NEAR(sampled[(q * heads + h) * channels + c], expected, 1e-5);
+      }
+    }
+  }
+}
+
+TEST_P(CpuKernels, PromptAttentionOfEqualKeysAveragesTheValues) {
+  const int64_t tokens = 6, heads = 2, dim = 16, width = heads * dim;
+  std::vector<float> qk = Random(tokens * 2 * width, 1, 14);
+  for (int64_t t = 1; t < tokens; ++t) {
+    std::copy_n(qk.begin() + width, width, qk.begin() + t * 2 * width + width);
+  }
+  const std::vector<float> v = Random(tokens * width, 1, 15);
+  std::vector<float> out(tokens * width, NAN);
+  kernels_->prompt_attention({.qk = qk.data(),
+                              .v = v.data(),
+                              .out = out.data(),
+                              .tokens = tokens,
+                              .heads = heads,
+                              .head_dim = dim},
+                             0, 1);
+  for (int64_t d = 0; d < width; ++d) {
+    double mean = 0;
+    for (int64_t t = 0; t < tokens; ++t) mean += v[t * width + d] / double{tokens};
+    for (int64_t t = 0; t < tokens; ++t) ASSERT_NEAR(out[t * width + d], mean, 1e-6);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sets, CpuKernels, ::testing::Range(0, 3), [](const auto& info) {
+  int count = 0;
+  const Kernels* const* sets = AvailableKernels(&count);
+  return info.param < count ? std::string(sets[info.param]->isa)
+                            : "unavailable" + std::to_string(info.param);
+});
+
+}  // namespace
+}  // namespace semsam::ops::cpu

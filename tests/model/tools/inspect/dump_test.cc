@@ -1,0 +1,136 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "model/tools/inspect/command.h"
+#include "model/tools/inspect/dump_command.h"
+#include "model/weights/npy.h"
+
+namespace semsam {
+namespace {
+
+class Dump : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ =
+        std::filesystem::path(::testing::TempDir()) /
+        (std::string("dump_") + ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::create_directories(folder_);
+    Write("prompts.json",
+          R"({"prompts": {"one": {"points_cxcywh": [[0.5, 0.5, 0.005, 0.005]]},
+              "two": {"points_cxcywh": [[0.2, 0.5, 0.005, 0.005], [0.7, 0.4, 0.3, 0.2]],
+                      "pb": [0, 1], "joint": true}}})");
+    WriteBitmap("image.bmp", 90, 60);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  void Write(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ / name, std::ios::binary) << text;
+  }
+
+  // 24-bit, uncompressed, a colour ramp.
+  void WriteBitmap(const std::string& name, int width, int height) {
+    const int stride = (width * 3 + 3) / 4 * 4;
+    std::string bytes(54 + static_cast<size_t>(stride) * height, '\0');
+    const auto put = [&bytes](size_t at, uint32_t value, int count) {
+      for (int i = 0; i < count; ++i) bytes[at + i] = static_cast<char>(value >> (8 * i));
+    };
+    bytes.replace(0, 2, "BM");
+    put(2, static_cast<uint32_t>(bytes.size()), 4);
+    put(10, 54, 4);
+    put(14, 40, 4);
+    put(18, width, 4);
+    put(22, height, 4);
+    put(26, 1, 2);
+    put(28, 24, 2);
+    for (int y = 0; y < height; ++y) {
+      for (int x = 0; x < width * 3; ++x) {
+        bytes[54 + static_cast<size_t>(y) * stride + x] = static_cast<char>(x * 2 + y * 3);
+      }
+    }
+    Write(name, bytes);
+  }
+
+  int Run(std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments = {"dump",
+                                          "--weights",
+                                          "formula:swin-tiny",
+                                          "--image",
+                                          Path("image.bmp"),
+                                          "--prompts",
+                                          Path("prompts.json"),
+                                          "--out",
+                                          Path("out")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Command commands[] = {DumpCommand()};
+    std::ostringstream out;
+    error_.str("");
+    return RunInspect(commands, arguments, out, error_);
+  }
+
+  std::string Path(const std::string& name) const { return (folder_ / name).string(); }
+
+  std::vector<int64_t> Shape(const std::string& name) const {
+    const auto array = ReadNpy(Path("out/" + name + ".npy"));
+    EXPECT_TRUE(array.ok()) << array.status();
+    return array.ok() ? array->shape : std::vector<int64_t>();
+  }
+
+  std::filesystem::path folder_;
+  std::ostringstream error_;
+};
+
+using Sizes = std::vector<int64_t>;
+
+TEST_F(Dump, WritesEveryArrayInItsShape) {
+  ASSERT_EQ(Run(), 0) << error_.str();
+  // 60 x 90, padded to 64 x 96
+  EXPECT_EQ(Shape("res2"), (Sizes{1, 16, 16, 24}));
+  EXPECT_EQ(Shape("res5"), (Sizes{1, 128, 2, 3}));
+  EXPECT_EQ(Shape("ms0"), (Sizes{1, 64, 8, 12}));
+  EXPECT_EQ(Shape("ms3"), (Sizes{1, 64, 1, 2}));
+  EXPECT_EQ(Shape("mask_features"), (Sizes{1, 64, 16, 24}));
+  EXPECT_EQ(Shape("one_pred_masks"), (Sizes{6, 16, 24}));
+  EXPECT_EQ(Shape("one_pred_ious"), (Sizes{1, 6}));
+  EXPECT_EQ(Shape("one_pred_boxes"), (Sizes{6, 4}));
+  EXPECT_EQ(Shape("one_refs"), (Sizes{3, 6, 4}));
+  EXPECT_EQ(Shape("two_pred_masks"), (Sizes{12, 16, 24}));
+  EXPECT_EQ(Shape("two_pred_ious"), (Sizes{2, 6}));
+  EXPECT_FALSE(std::filesystem::exists(Path("out/one_hs_raw.npy")));
+}
+
+TEST_F(Dump, EveryLayerAndResizeAreOptions) {
+  ASSERT_EQ(Run({"--every_layer", "--resize"}), 0) << error_.str();
+  // Short edge to 128: 128 x 192
+  EXPECT_EQ(Shape("res2"), (Sizes{1, 16, 32, 48}));
+  EXPECT_EQ(Shape("one_boxes_all"), (Sizes{2, 6, 4}));
+  EXPECT_EQ(Shape("one_ious_all"), (Sizes{2, 1, 6}));
+  EXPECT_EQ(Shape("one_hs_raw"), (Sizes{6, 64}));
+}
+
+TEST_F(Dump, BothPathsAgree) {
+  ASSERT_EQ(Run(), 0) << error_.str();
+  const auto native = ReadNpy(Path("out/two_pred_masks.npy"));
+  ASSERT_EQ(Run({"--reference"}), 0) << error_.str();
+  const auto reference = ReadNpy(Path("out/two_pred_masks.npy"));
+  ASSERT_TRUE(native.ok() && reference.ok());
+  const auto a = native->values<float>();
+  const auto b = reference->values<float>();
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 2e-4);
+}
+
+TEST_F(Dump, SaysWhichFileIsWrong) {
+  Write("image.bmp", "not an image");
+  EXPECT_EQ(Run(), 1);
+  EXPECT_NE(error_.str().find("image.bmp"), std::string::npos) << error_.str();
+  WriteBitmap("image.bmp", 90, 60);
+  Write("prompts.json", "{}");
+  EXPECT_EQ(Run(), 1);
+  EXPECT_NE(error_.str().find("prompts.json"), std::string::npos) << error_.str();
+}
+
+}  // namespace
+}  // namespace semsam

@@ -1,0 +1,83 @@
+#include "model/weights/config_json.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_replace.h"
+#include "model/base/errors.h"
+#include "tests/model/weights/test_files.h"
+
+namespace semsam {
+namespace {
+
+TEST(ConfigJson, EveryConfigurationComesBackEqual) {
+  ModelConfig odd = SwinTiny();
+  odd.name = "ein \"Modell\" ü";
+  odd.level_to_token = {2, 0};
+  odd.pixel_mean = {0.1f, 1.0f / 3, 3.4e-5f};
+  odd.click_size = 0.3f;
+  odd.capabilities = {.box_prompts = false, .object_labels = true, .part_labels = true};
+  for (const ModelConfig& config : {SwinT(), SwinL(), SwinTiny(), odd}) {
+    const auto read = ConfigFromJson(ConfigToJson(config));
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(*read, config) << ConfigToJson(config);
+  }
+}
+
+TEST(ConfigJson, FloatsAreShort) {
+  EXPECT_NE(ConfigToJson(SwinT()).find("\"click_size\":0.005,"), std::string::npos)
+      << ConfigToJson(SwinT());
+}
+
+TEST(ConfigJson, ErrorsNameTheField) {
+  const std::string good = ConfigToJson(SwinT());
+  const struct {
+    const char* from;
+    const char* to;
+    const char* field;
+  } cases[] = {
+      {"\"embed_dim\":96,", "", "backbone.embed_dim"},
+      {"\"embed_dim\":96", "\"embed_dim\":\"96\"", "backbone.embed_dim"},
+      {"\"embed_dim\":96", "\"embed_dim\":-96", "backbone.embed_dim"},
+      {"\"embed_dim\":96", "\"embed_dim\":96.5", "backbone.embed_dim"},
+      {"\"embed_dim\":96", "\"embed_dim\":1000000", "backbone.embed_dim"},
+      {"\"embed_dim\":96", "\"embed_dim\":18446744073709551615", "backbone.embed_dim"},
+      {"\"embed_dim\":96", "\"embed_dim\":0", "backbone.embed_dim"},
+      {"[2,2,6,2]", "[2,2,6]", "backbone.depths"},
+      {"[2,2,6,2]", "[2,2,1000000000,2]", "backbone.depths"},
+      {"[2,2,6,2]", "7", "backbone.depths"},
+      {"\"type\":\"swin\"", "\"type\":\"vit\"", "backbone.type"},
+      {"\"layers\":9", "\"layers\":257", "decoder.layers"},
+      {"\"layers\":9", "\"layers\":9,\"depth\":9", "decoder.depth"},
+      {"\"box_prompts\":true", "\"box_prompts\":1", "capabilities.box_prompts"},
+      {"\"click_size\":0.005", "\"click_size\":null", "click_size"},
+      {"\"click_size\":0.005", "\"click_size\":1e99", "click_size"},
+      {"\"click_size\":0.005", "\"click_size\":2.0", "click_size"},
+      {"[3,2,0,4,1,5]", "[3,2,0,4,1,6]", "level_to_token"},
+      {"\"name\":\"semantic-sam-swin-t\"", "\"name\":\"\"", "name"},
+      {"\"name\"", "\"nome\"", "name"},
+  };
+  for (const auto& test : cases) {
+    const std::string bad = absl::StrReplaceAll(good, {{test.from, test.to}});
+    ASSERT_NE(bad, good) << test.from;
+    const auto config = ConfigFromJson(bad);
+    EXPECT_EQ(ErrorField(config.status()), test.field) << config.status() << "\n" << bad;
+  }
+}
+
+TEST(ConfigJson, BrokenTextIsAnError) {
+  for (const std::string& text : {std::string(), std::string("[]"), std::string("{"),
+                                  std::string(65'537, '['), std::string("{\"name\":\"\xff\"}")}) {
+    EXPECT_EQ(ConfigFromJson(text).status().code(), absl::StatusCode::kInvalidArgument);
+  }
+}
+
+TEST(CheckConfig, BoundsWhatValidateLeavesOpen) {
+  EXPECT_TRUE(CheckConfig(SwinL()).ok());
+  ModelConfig config = SwinT();
+  config.decoder.layers = 1 << 20;
+  EXPECT_TRUE(Validate(config).ok());
+  EXPECT_EQ(ErrorField(CheckConfig(config)), "decoder.layers");
+}
+
+}  // namespace
+}  // namespace semsam
