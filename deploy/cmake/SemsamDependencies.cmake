@@ -15,6 +15,7 @@ find_package(Threads REQUIRED)
 find_package(nlohmann_json REQUIRED CONFIG)
 find_package(JPEG REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(prometheus-cpp REQUIRED CONFIG)
 
 # The -core, -imgproc and -imgcodecs packages carry no CMake config (that is in
 # libopencv-dev with 150 others), so the three libraries are found by name.
@@ -81,7 +82,6 @@ if(SEMSAM_WITH_GRPC)
   find_package(Protobuf REQUIRED MODULE)
   find_package(gRPC REQUIRED CONFIG)
   find_package(spdlog REQUIRED CONFIG)
-  find_package(prometheus-cpp REQUIRED CONFIG)
 endif()
 
 if(SEMSAM_BUILD_TESTS)

@@ -1,0 +1,68 @@
+// The whole server over a model: what semsam-server runs, and, over a fake model,
+// the tests.
+#ifndef SEMSAM_SERVER_APP_SERVER_APP_H_
+#define SEMSAM_SERVER_APP_SERVER_APP_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "model/base/clock.h"
+#include "model/segmenter.h"
+#include "server/app/server_options.h"
+#include "server/app/ticker.h"
+#include "server/metrics/metrics.h"
+#include "server/metrics/metrics_exposer.h"
+#include "server/pipeline/engine.h"
+#include "server/pipeline/image_stages.h"
+#include "server/rpc/rpc_server.h"
+
+namespace semsam {
+
+// Thread-safe. Stops at once when destroyed; Drain stops it gracefully.
+class ServerApp {
+ public:
+  // Serves when it returns. INVALID_ARGUMENT names a bad option; UNAVAILABLE if a
+  // port is taken.
+  static absl::StatusOr<std::unique_ptr<ServerApp>> Start(const ServerOptions& options,
+                                                          std::unique_ptr<Segmenter> segmenter);
+  ~ServerApp();
+
+  const std::string& address() const { return rpc_->address(); }
+  int port() const { return rpc_->port(); }
+  // 0 if metrics are not served.
+  int metrics_port() const { return exposer_ == nullptr ? 0 : exposer_->port(); }
+
+  // Refuses new work, finishes what runs within the grace period, and stops.
+  // DEADLINE_EXCEEDED if something had to be cancelled.
+  absl::Status Drain();
+
+ private:
+  ServerApp(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter);
+
+  const ServerOptions options_;
+  const RealClock clock_;
+  // In order of construction: destroyed in reverse, so that whoever calls goes
+  // before what it calls.
+  const std::unique_ptr<Segmenter> segmenter_;
+  Metrics metrics_;
+  const std::unique_ptr<ImageStages> stages_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Ticker> ticker_;
+  std::unique_ptr<MetricsExposer> exposer_;
+  std::unique_ptr<RpcServer> rpc_;
+};
+
+// Blocks SIGTERM and SIGINT for this thread and those it starts; call it before
+// anything starts a thread.
+void BlockStopSignals();
+
+// Serves until SIGTERM or SIGINT, then drains. Prints "listening on ADDRESS" to
+// standard output once it serves. The program's exit status: 0 after a clean drain.
+// A second signal ends the program at once.
+int RunServer(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter);
+
+}  // namespace semsam
+
+#endif  // SEMSAM_SERVER_APP_SERVER_APP_H_

@@ -1,0 +1,20 @@
+#include "server/app/server_options.h"
+
+#include "model/base/errors.h"
+#include "model/base/status_macros.h"
+
+namespace semsam {
+
+absl::Status ServerOptions::Validate(const ModelConfig& config) const {
+  SEMSAM_RETURN_IF_ERROR(engine.Validate(config));
+  SEMSAM_RETURN_IF_ERROR(rpc.Validate());
+  if (drain_grace < absl::ZeroDuration()) {
+    return InvalidField("drain_grace", "must not be negative");
+  }
+  if (engine.max_chunk_bytes >= rpc.max_message_bytes) {
+    return InvalidField("max_chunk_bytes", "a chunk must fit a message");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace semsam

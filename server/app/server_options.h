@@ -1,0 +1,31 @@
+// Everything the server can be told, but for the model.
+#ifndef SEMSAM_SERVER_APP_SERVER_OPTIONS_H_
+#define SEMSAM_SERVER_APP_SERVER_OPTIONS_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "model/base/model_config.h"
+#include "server/pipeline/engine_options.h"
+#include "server/rpc/rpc_server.h"
+
+namespace semsam {
+
+struct ServerOptions {
+  EngineOptions engine;
+  RpcServerOptions rpc;
+  // "host:port" of the Prometheus metrics; empty serves none.
+  std::string metrics_listen;
+  // Gets the port in decimal once the server listens; empty writes none.
+  std::string port_file;
+  // How long running calls may go on after SIGTERM.
+  absl::Duration drain_grace = absl::Seconds(25);
+
+  // OK, or INVALID_ARGUMENT that names the first bad field.
+  absl::Status Validate(const ModelConfig& config) const;
+};
+
+}  // namespace semsam
+
+#endif  // SEMSAM_SERVER_APP_SERVER_OPTIONS_H_

@@ -1,0 +1,286 @@
+// A bounded queue of several classes of work in front of a worker that takes
+// batches: clicks before encodes, what is there now instead of a timer.
+//
+// Invariants
+//   1. A class never holds more than max_entries entries or max_units units; a
+//      full class refuses at once and leaves the entry with its owner.
+//   2. An entry that was accepted leaves in exactly one way: taken, or dropped.
+//      `drop` runs once, with no lock held, and never for an entry that was taken
+//      or refused.
+//   3. Within a class entries leave in the order they came.
+//   4. A batch holds one class: the first, in priority order, that has a living
+//      entry. It holds at most max_batch_units, or one single larger entry.
+//   5. An entry whose `check` failed is never taken.
+//   6. After Close no entry enters.
+//
+// Time enters through the Clock alone; nothing here waits for time to pass.
+// Thread-safe; any number of threads may push and take.
+#ifndef SEMSAM_SERVER_BATCHING_WORK_QUEUE_H_
+#define SEMSAM_SERVER_BATCHING_WORK_QUEUE_H_
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "model/base/clock.h"
+#include "model/base/errors.h"
+#include "model/base/mutex.h"
+#include "server/batching/work_queue_options.h"
+
+namespace semsam {
+
+template <typename Task>
+class WorkQueue {
+ public:
+  struct Entry {
+    Task task;
+    int64_t units = 1;
+    // OK while somebody waits for the answer. May run under the queue's lock: it
+    // must be quick and never call the queue. Not called again after it failed.
+    absl::AnyInvocable<absl::Status(absl::Time now)> check;
+    // Answers the caller of an entry that will not run.
+    absl::AnyInvocable<void(absl::Status why)> drop;
+  };
+
+  struct Taken {
+    Task task;
+    absl::Duration wait;  // from push to now
+  };
+
+  struct Batch {
+    int work_class = 0;
+    int64_t units = 0;
+    std::vector<Taken> entries;
+  };
+
+  enum class CloseMode {
+    kDrain,   // what is queued still runs
+    kReject,  // what is queued is dropped with UNAVAILABLE
+  };
+
+  // `options` are valid; `clock` and `observer` (may be null) outlive the queue.
+  WorkQueue(WorkQueueOptions options, const Clock& clock, WorkQueueObserver* observer = nullptr)
+      : options_(std::move(options)),
+        clock_(clock),
+        observer_(observer),
+        classes_(options_.classes.size()) {}
+
+  // Drops what is left.
+  ~WorkQueue() { Close(CloseMode::kReject); }
+
+  WorkQueue(const WorkQueue&) = delete;
+  WorkQueue& operator=(const WorkQueue&) = delete;
+
+  // Queues `entry`, or says why not and leaves it untouched, `drop` included:
+  // RESOURCE_EXHAUSTED (with a retry hint) when the class is full, UNAVAILABLE
+  // after Close, or the failure of `check`.
+  absl::Status Push(int work_class, Entry& entry) {
+    std::vector<Dropped> dropped;
+    absl::Status status;
+    {
+      MutexLock lock(mutex_);
+      status = PushLocked(work_class, entry, dropped);
+    }
+    AnswerDropped(dropped);
+    return status;
+  }
+
+  // Waits for work; nullopt once the queue is closed and empty.
+  std::optional<Batch> TakeBatch() {
+    while (true) {
+      std::vector<Dropped> dropped;
+      std::optional<Batch> batch;
+      bool finished = false;
+      {
+        MutexLock lock(mutex_);
+        while (!closed_ && AllEmpty()) work_arrived_.Wait(mutex_);
+        batch = FormBatch(dropped);
+        finished = !batch.has_value() && closed_ && AllEmpty();
+      }
+      AnswerDropped(dropped);
+      if (batch.has_value() || finished) return batch;
+    }
+  }
+
+  // Drops every entry whose check fails, so that its caller need not wait for
+  // the worker; returns how many.
+  int DropDead() {
+    std::vector<Dropped> dropped;
+    {
+      MutexLock lock(mutex_);
+      const absl::Time now = clock_.Now();
+      for (size_t i = 0; i < classes_.size(); ++i) RemoveDead(i, now, dropped);
+    }
+    AnswerDropped(dropped);
+    return static_cast<int>(dropped.size());
+  }
+
+  // Refuses new entries; may be called again, kDrain then kReject included.
+  void Close(CloseMode mode) {
+    std::vector<Dropped> dropped;
+    {
+      MutexLock lock(mutex_);
+      closed_ = true;
+      if (mode == CloseMode::kReject) {
+        for (size_t i = 0; i < classes_.size(); ++i) RemoveAll(i, dropped);
+      }
+      work_arrived_.NotifyAll();
+    }
+    AnswerDropped(dropped);
+  }
+
+  int64_t entries(int work_class) const {
+    MutexLock lock(mutex_);
+    return static_cast<int64_t>(classes_[work_class].queue.size());
+  }
+  int64_t units(int work_class) const {
+    MutexLock lock(mutex_);
+    return classes_[work_class].units;
+  }
+
+ private:
+  struct Queued {
+    Entry entry;
+    absl::Time enqueued;
+  };
+  struct Dropped {
+    Entry entry;
+    absl::Status why;
+  };
+  struct ClassState {
+    std::deque<Queued> queue;
+    int64_t units = 0;
+  };
+
+  static void AnswerDropped(std::vector<Dropped>& dropped) {
+    for (Dropped& item : dropped) item.entry.drop(std::move(item.why));
+  }
+
+  absl::Status PushLocked(int work_class, Entry& entry, std::vector<Dropped>& dropped)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (closed_) {
+      return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
+                             "the server is shutting down");
+    }
+    const absl::Time now = clock_.Now();
+    if (absl::Status status = entry.check(now); !status.ok()) return status;
+    // Entries that nobody waits for make room for one that somebody does.
+    if (!HasRoom(work_class, entry.units)) RemoveDead(work_class, now, dropped);
+    if (!HasRoom(work_class, entry.units)) {
+      return Overloaded(reason::kQueueFull,
+                        absl::StrCat("the ", options_.classes[work_class].name, " queue is full"),
+                        options_.retry_after);
+    }
+    ClassState& state = classes_[work_class];
+    state.units += entry.units;
+    state.queue.push_back({std::move(entry), now});
+    ReportDepth(work_class);
+    work_arrived_.NotifyOne();
+    return absl::OkStatus();
+  }
+
+  std::optional<Batch> FormBatch(std::vector<Dropped>& dropped)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const absl::Time now = clock_.Now();
+    for (size_t i = 0; i < classes_.size(); ++i) {
+      RemoveDead(i, now, dropped);
+      ClassState& state = classes_[i];
+      if (state.queue.empty()) continue;
+      Batch batch{.work_class = static_cast<int>(i)};
+      while (!state.queue.empty() && FitsBatch(i, batch, state.queue.front().entry.units)) {
+        Queued queued = PopFront(state);
+        batch.units += queued.entry.units;
+        const absl::Duration wait = now - queued.enqueued;
+        if (observer_ != nullptr) observer_->OnTaken(i, wait);
+        batch.entries.push_back({std::move(queued.entry.task), wait});
+      }
+      ReportDepth(i);
+      if (observer_ != nullptr) observer_->OnBatch(i, batch.units);
+      return batch;
+    }
+    return std::nullopt;
+  }
+
+  bool FitsBatch(int work_class, const Batch& batch, int64_t units) const {
+    return batch.entries.empty() ||
+           batch.units + units <= options_.classes[work_class].max_batch_units;
+  }
+
+  bool HasRoom(int work_class, int64_t units) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const WorkClassOptions& options = options_.classes[work_class];
+    const ClassState& state = classes_[work_class];
+    return static_cast<int64_t>(state.queue.size()) < options.max_entries &&
+           units <= options.max_units - state.units;
+  }
+
+  static Queued PopFront(ClassState& state) {
+    Queued queued = std::move(state.queue.front());
+    state.queue.pop_front();
+    state.units -= queued.entry.units;
+    return queued;
+  }
+
+  void RemoveDead(int work_class, absl::Time now, std::vector<Dropped>& dropped)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    ClassState& state = classes_[work_class];
+    std::deque<Queued> alive;
+    for (Queued& queued : state.queue) {
+      absl::Status status = queued.entry.check(now);
+      if (status.ok()) {
+        alive.push_back(std::move(queued));
+      } else {
+        state.units -= queued.entry.units;
+        if (observer_ != nullptr) observer_->OnDropped(work_class, status.code());
+        dropped.push_back({std::move(queued.entry), std::move(status)});
+      }
+    }
+    const bool changed = alive.size() != state.queue.size();
+    state.queue = std::move(alive);
+    if (changed) ReportDepth(work_class);
+  }
+
+  void RemoveAll(int work_class, std::vector<Dropped>& dropped)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    ClassState& state = classes_[work_class];
+    while (!state.queue.empty()) {
+      absl::Status status = ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
+                                            "the server is shutting down");
+      if (observer_ != nullptr) observer_->OnDropped(work_class, status.code());
+      dropped.push_back({PopFront(state).entry, std::move(status)});
+    }
+    ReportDepth(work_class);
+  }
+
+  bool AllEmpty() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (const ClassState& state : classes_) {
+      if (!state.queue.empty()) return false;
+    }
+    return true;
+  }
+
+  void ReportDepth(int work_class) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (observer_ == nullptr) return;
+    const ClassState& state = classes_[work_class];
+    observer_->OnDepth(work_class, static_cast<int64_t>(state.queue.size()), state.units);
+  }
+
+  const WorkQueueOptions options_;
+  const Clock& clock_;
+  WorkQueueObserver* const observer_;
+
+  mutable Mutex mutex_;
+  CondVar work_arrived_;
+  std::vector<ClassState> classes_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace semsam
+
+#endif  // SEMSAM_SERVER_BATCHING_WORK_QUEUE_H_

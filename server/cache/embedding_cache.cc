@@ -1,0 +1,158 @@
+#include "server/cache/embedding_cache.h"
+
+#include <utility>
+
+#include "model/base/errors.h"
+
+namespace semsam {
+
+absl::Status EmbeddingCacheOptions::Validate() const {
+  if (budget_bytes < 0) return InvalidField("budget_bytes", "must not be negative");
+  if (max_flights <= 0) return InvalidField("max_flights", "must be positive");
+  return absl::OkStatus();
+}
+
+EmbeddingCache::Flight::Flight(EmbeddingCache& cache, std::shared_ptr<FlightState> state)
+    : cache_(cache), state_(std::move(state)) {}
+
+EmbeddingCache::Flight::~Flight() {
+  if (state_ != nullptr) Finish(absl::InternalError("the encode was abandoned"));
+}
+
+absl::Status EmbeddingCache::Flight::Check(absl::Time now) {
+  return cache_.CheckFlight(*state_, now);
+}
+
+void EmbeddingCache::Flight::Finish(absl::StatusOr<std::shared_ptr<const Embedding>> result) {
+  const std::shared_ptr<FlightState> state = std::exchange(state_, nullptr);
+  cache_.FinishFlight(*state, std::move(result));
+}
+
+EmbeddingCache::EmbeddingCache(EmbeddingCacheOptions options, EmbeddingCacheObserver* observer)
+    : options_(options), observer_(observer), lru_(options.budget_bytes) {}
+
+EmbeddingCache::~EmbeddingCache() = default;
+
+std::unique_ptr<EmbeddingCache::Flight> EmbeddingCache::Get(const EmbeddingKey& key, OnMiss on_miss,
+                                                            Check check, Callback callback) {
+  std::shared_ptr<const Embedding> embedding;
+  absl::Status refusal;
+  {
+    MutexLock lock(mutex_);
+    embedding = lru_.Find(key);
+    if (embedding != nullptr) {
+      Count(CacheLookup::kHit);
+    } else if (const auto found = flights_.find(key); found != flights_.end()) {
+      Count(CacheLookup::kJoined);
+      found->second->waiters.push_back(
+          {std::move(check), CacheLookup::kJoined, std::move(callback)});
+      return nullptr;
+    } else {
+      Count(CacheLookup::kMiss);
+      refusal = on_miss == OnMiss::kLead ? AdmitFlight()
+                                         : absl::NotFoundError("the embedding is not held");
+      if (refusal.ok()) {
+        auto flight = std::make_shared<FlightState>(FlightState{.key = key});
+        flight->waiters.push_back({std::move(check), CacheLookup::kMiss, std::move(callback)});
+        flights_.emplace(key, flight);
+        ++open_flights_;
+        return std::unique_ptr<Flight>(new Flight(*this, std::move(flight)));
+      }
+    }
+  }
+  if (embedding != nullptr) {
+    callback(Found{std::move(embedding), CacheLookup::kHit});
+  } else {
+    callback(std::move(refusal));
+  }
+  return nullptr;
+}
+
+absl::Status EmbeddingCache::AdmitFlight() const {
+  if (open_flights_ >= options_.max_flights) {
+    return Overloaded(reason::kQueueFull, "too many images wait to be encoded",
+                      options_.retry_after);
+  }
+  const int64_t in_use = lru_.InUseBytes();
+  if (in_use > 0 && in_use >= options_.budget_bytes) {
+    return Overloaded(reason::kMemoryFull, "the embeddings in use fill the memory set aside",
+                      options_.retry_after);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EmbeddingCache::CheckFlight(FlightState& flight, absl::Time now) {
+  MutexLock lock(mutex_);
+  absl::Status why;
+  for (Waiter& waiter : flight.waiters) {
+    why = waiter.check(now);
+    if (why.ok()) return why;
+  }
+  if (flight.listed) {
+    flight.listed = false;
+    flights_.erase(flight.key);
+  }
+  return why;
+}
+
+void EmbeddingCache::FinishFlight(FlightState& flight,
+                                  absl::StatusOr<std::shared_ptr<const Embedding>> result) {
+  std::vector<Waiter> waiters;
+  std::vector<EmbeddingLru::Pointer> evicted;
+  {
+    MutexLock lock(mutex_);
+    if (flight.listed) {
+      flight.listed = false;
+      flights_.erase(flight.key);
+    }
+    --open_flights_;
+    waiters = std::move(flight.waiters);
+    if (result.ok()) {
+      lru_.Insert(flight.key, *result);
+      evicted = TrimLocked();
+    }
+  }
+  evicted.clear();
+  for (size_t i = 0; i < waiters.size(); ++i) {
+    // The last caller gets the last reference: once it lets go, nothing here keeps
+    // the embedding in use.
+    const bool last = i + 1 == waiters.size();
+    auto mine = last ? std::move(result) : result;
+    if (mine.ok()) {
+      waiters[i].callback(Found{*std::move(mine), waiters[i].lookup});
+    } else {
+      waiters[i].callback(std::move(mine).status());
+    }
+  }
+}
+
+void EmbeddingCache::Trim() {
+  std::vector<EmbeddingLru::Pointer> evicted;
+  MutexLock lock(mutex_);
+  evicted = TrimLocked();
+}
+
+std::vector<EmbeddingLru::Pointer> EmbeddingCache::TrimLocked() {
+  std::vector<EmbeddingLru::Pointer> evicted = lru_.Trim();
+  if (observer_ != nullptr) {
+    if (!evicted.empty()) observer_->OnEvicted(static_cast<int64_t>(evicted.size()));
+    observer_->OnSize(lru_.bytes(), lru_.entries());
+  }
+  return evicted;
+}
+
+void EmbeddingCache::Count(CacheLookup lookup) {
+  if (observer_ != nullptr) observer_->OnLookup(lookup);
+}
+
+int64_t EmbeddingCache::bytes() const {
+  MutexLock lock(mutex_);
+  return lru_.bytes();
+}
+
+int64_t EmbeddingCache::entries() const {
+  MutexLock lock(mutex_);
+  return lru_.entries();
+}
+
+}  // namespace semsam

@@ -1,0 +1,139 @@
+// Sessions: leases that own images.
+//
+// Guarantees
+//   - A session id carries 160 random bits from the kernel; an unknown, deleted
+//     or expired id is NOT_FOUND and nothing tells the three apart.
+//   - Each use renews the lease by its ttl, never beyond max_age from creation.
+//     An expired session is never served, whether it was swept yet or not.
+//   - The uploaded bytes are retained (so that an evicted embedding can be made
+//     again) up to max_retained_bytes over all sessions; beyond that the bytes of
+//     the least recently used image go first. The image itself stays listed: its
+//     digest tells the client what to upload again.
+// Thread-safe. Nothing here waits.
+#ifndef SEMSAM_SERVER_CACHE_SESSION_STORE_H_
+#define SEMSAM_SERVER_CACHE_SESSION_STORE_H_
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "model/base/clock.h"
+#include "model/base/mutex.h"
+#include "model/base/types.h"
+
+namespace semsam {
+
+struct SessionStoreOptions {
+  absl::Duration default_ttl = absl::Minutes(10);
+  absl::Duration max_ttl = absl::Hours(1);
+  absl::Duration max_age = absl::Hours(8);
+  int max_sessions = 1024;
+  int max_images_per_session = 32;
+  int64_t max_retained_bytes = int64_t{1} << 30;  // encoded images, all sessions together
+  // What a caller who finds the store full is told to wait.
+  absl::Duration retry_after = absl::Seconds(5);
+
+  absl::Status Validate() const;
+};
+
+// An image of a session, as found; a copy that stays valid.
+struct StoredImage {
+  std::string image_id;
+  std::string sha256;      // hex, of the uploaded bytes
+  ImageGeometry geometry;  // px
+  // The uploaded bytes; null once they had to make room.
+  std::shared_ptr<const std::string> bytes;
+};
+
+struct SessionInfo {
+  std::string session_id;
+  absl::Time create_time;
+  absl::Time expire_time;  // unless it is used before
+  absl::Duration ttl;
+  std::vector<StoredImage> images;  // in order of upload; bytes are null
+};
+
+enum class SessionEnd { kDeleted, kIdle, kMaxAge };
+
+// Told of every change, under the store's lock; must be quick and never call back.
+class SessionStoreObserver {
+ public:
+  virtual ~SessionStoreObserver() = default;
+  virtual void OnCreated() {}
+  virtual void OnClosed(SessionEnd /*cause*/) {}
+  virtual void OnActive(int64_t /*sessions*/) {}
+  virtual void OnRetainedBytes(int64_t /*bytes*/) {}
+};
+
+class SessionStore {
+ public:
+  // `options` are valid; `clock` and `observer` (may be null) outlive the store.
+  SessionStore(SessionStoreOptions options, const Clock& clock,
+               SessionStoreObserver* observer = nullptr);
+
+  // `ttl` 0 takes the default. INVALID_ARGUMENT (`ttl`) if it is negative or above
+  // max_ttl; RESOURCE_EXHAUSTED when max_sessions live.
+  absl::StatusOr<SessionInfo> Create(absl::Duration ttl);
+
+  // Each counts as a use.
+  absl::StatusOr<SessionInfo> Get(const std::string& session_id);
+  absl::StatusOr<StoredImage> FindImage(const std::string& session_id, const std::string& image_id);
+
+  absl::Status Delete(const std::string& session_id);
+
+  // OK if the session lives and has room for another image; counts as a use.
+  absl::Status CheckRoom(const std::string& session_id);
+
+  // Adds `image` and gives it an id. An image with the same digest is replaced
+  // and keeps its id. RESOURCE_EXHAUSTED when the session is full.
+  absl::StatusOr<StoredImage> AddImage(const std::string& session_id, StoredImage image);
+
+  // Ends what expired; returns how many sessions.
+  int SweepExpired();
+
+  int64_t retained_bytes() const;
+
+ private:
+  struct Image;
+  struct Session;
+  // Images that retain bytes, least recently used first.
+  using RetainedOrder = std::list<Image*>;
+
+  struct Image {
+    StoredImage stored;
+    RetainedOrder::iterator retained;  // valid while stored.bytes is set
+  };
+  struct Session {
+    SessionInfo info;  // without images
+    absl::Time last_possible_expiry;
+    std::list<Image> images;  // in order of upload; addresses stay
+  };
+
+  absl::StatusOr<Session*> Use(const std::string& session_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status RoomLocked(const Session& session) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void End(const std::string& session_id, SessionEnd cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  int SweepLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Retain(Image& image, std::shared_ptr<const std::string> bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Release(Image& image) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const SessionStoreOptions options_;
+  const Clock& clock_;
+  SessionStoreObserver* const observer_;
+
+  mutable Mutex mutex_;
+  std::unordered_map<std::string, std::unique_ptr<Session>> sessions_ ABSL_GUARDED_BY(mutex_);
+  RetainedOrder retained_ ABSL_GUARDED_BY(mutex_);
+  int64_t retained_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace semsam
+
+#endif  // SEMSAM_SERVER_CACHE_SESSION_STORE_H_

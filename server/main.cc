@@ -1,0 +1,38 @@
+// semsam-server: Semantic-SAM over gRPC. The only place where LibTorch meets gRPC.
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "model/net/torch_segmenter.h"
+#include "server/app/server_app.h"
+#include "server/app/server_flags.h"
+
+ABSL_FLAG(std::string, weights, "formula:swin-t",
+          "weights: a .safetensors or published .pth file; formula:swin-t and formula:swin-l are "
+          "untrained, for tests and demos");
+ABSL_FLAG(std::string, device, "cpu", "where the model runs: cpu, cuda or cuda:N");
+ABSL_FLAG(int, threads, 0, "threads of one operator of the model; 0 takes one a core");
+
+int main(int argc, char** argv) {
+  // LibTorch starts threads of its own: before that.
+  semsam::BlockStopSignals();
+  absl::SetProgramUsageMessage("serves Semantic-SAM over gRPC");
+  if (absl::ParseCommandLine(argc, argv).size() > 1) {
+    std::cerr << "semsam-server takes flags only; see --help\n";
+    return EXIT_FAILURE;
+  }
+  absl::StatusOr<std::unique_ptr<semsam::Segmenter>> segmenter =
+      semsam::CreateTorchSegmenter({.weights = absl::GetFlag(FLAGS_weights),
+                                    .device = absl::GetFlag(FLAGS_device),
+                                    .threads = absl::GetFlag(FLAGS_threads)});
+  if (!segmenter.ok()) {
+    std::cerr << "cannot load the model: " << segmenter.status().message() << "\n";
+    return EXIT_FAILURE;
+  }
+  return semsam::RunServer(semsam::OptionsFromFlags(), *std::move(segmenter));
+}

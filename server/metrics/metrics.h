@@ -1,0 +1,108 @@
+// What the service counts, as Prometheus metrics with the prefix `semsam_`.
+//
+// Guarantees
+//   - Every series exists from the start, at 0.
+//   - Labels come from the enums below and from constants of the process: no
+//     session, image or request id ever becomes a label.
+//   - Durations are in seconds, sizes in bytes.
+// Thread-safe; every call is a few atomic operations.
+#ifndef SEMSAM_SERVER_METRICS_METRICS_H_
+#define SEMSAM_SERVER_METRICS_METRICS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace prometheus {
+class Collectable;
+}  // namespace prometheus
+
+namespace semsam {
+
+enum class Method {
+  kGetServerInfo,
+  kCreateSession,
+  kGetSession,
+  kDeleteSession,
+  kUploadImage,
+  kSegment,
+  kSegmentOnce,
+};
+enum class Queue { kDecode, kEncode, kMasks, kImages };
+enum class Stage { kImageDecode, kPreprocess, kEncode, kDecoder, kUpsample, kMaskEncode };
+enum class BatchKind { kImages, kQueries };
+enum class LookupOutcome { kHit, kJoined, kMiss };
+enum class SessionClose { kDeleted, kIdle, kMaxAge };
+// Where a call was when its caller left or its deadline passed.
+enum class CancelStage { kDecodeQueue, kEncodeQueue, kMaskQueue, kImageQueue, kMasks };
+// Everything with a bound; each has a gauge of what is used and one of the bound.
+enum class Bounded {
+  kCacheBytes,
+  kSessions,
+  kRetainedImageBytes,
+  kUploadBufferBytes,
+  kSegmentCalls,
+  kSegmentQueries,
+};
+
+std::string_view MethodName(Method method);
+
+// Constants of the process, exposed as semsam_build_info and semsam_model_info.
+struct MetricsInfo {
+  std::string version;
+  std::string model_name;
+  std::string model_digest;
+  std::string device;
+  bool trained = true;
+};
+
+class Metrics {
+ public:
+  explicit Metrics(const MetricsInfo& info);
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  void RecordRequest(Method method, absl::StatusCode code, absl::Duration duration);
+  void RecordTimeToFirstMask(absl::Duration duration);
+  // Why a request was refused: a reason of model/base/errors.h. Others count as
+  // "OTHER".
+  void RecordRejection(std::string_view reason);
+  void RecordCancellation(CancelStage stage);
+
+  void SetQueueCapacity(Queue queue, int64_t entries, int64_t units);
+  void SetQueueDepth(Queue queue, int64_t entries, int64_t units);
+  void RecordQueueWait(Queue queue, absl::Duration wait);
+  void RecordStage(Stage stage, absl::Duration duration);
+  void RecordBatch(BatchKind kind, int64_t size);
+
+  void SetCapacity(Bounded what, int64_t bound);
+  void SetUsed(Bounded what, int64_t used);
+
+  void RecordLookup(LookupOutcome outcome);
+  void RecordEvictions(int64_t entries);
+  void SetCacheEntries(int64_t entries);
+  void RecordSessionCreated();
+  void RecordSessionClosed(SessionClose cause);
+
+  void RecordMaskBytes(int64_t bytes);
+  void SetReady(bool ready);
+  void SetDraining(bool draining);
+
+  // Everything in the text format of Prometheus.
+  std::string Text() const;
+  // For an exposer; lives as long as this.
+  std::weak_ptr<prometheus::Collectable> collectable() const;
+
+ private:
+  struct Series;
+  std::unique_ptr<Series> series_;
+};
+
+}  // namespace semsam
+
+#endif  // SEMSAM_SERVER_METRICS_METRICS_H_

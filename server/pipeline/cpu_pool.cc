@@ -1,0 +1,48 @@
+#include "server/pipeline/cpu_pool.h"
+
+#include <optional>
+#include <utility>
+
+namespace semsam {
+namespace {
+
+WorkQueueOptions QueueOptions(const CpuPoolOptions& options) {
+  return {.classes = {{.name = "mask",
+                       .max_entries = options.max_mask_jobs,
+                       .max_units = options.max_mask_jobs},
+                      {.name = "image",
+                       .max_entries = options.max_image_jobs,
+                       .max_units = options.max_image_jobs}},
+          .retry_after = options.retry_after};
+}
+
+}  // namespace
+
+CpuPool::CpuPool(const CpuPoolOptions& options, const Clock& clock, WorkQueueObserver* observer)
+    : queue_(QueueOptions(options), clock, observer) {
+  threads_.reserve(options.threads);
+  for (int i = 0; i < options.threads; ++i) threads_.emplace_back([this] { Work(); });
+}
+
+CpuPool::~CpuPool() { Shutdown(); }
+
+void CpuPool::Submit(JobClass job_class, Job job) {
+  JobQueue::Entry entry{
+      .task = std::move(job.run), .check = std::move(job.check), .drop = std::move(job.drop)};
+  absl::Status status = queue_.Push(job_class, entry);
+  if (!status.ok()) entry.drop(std::move(status));
+}
+
+void CpuPool::Shutdown() {
+  queue_.Close(JobQueue::CloseMode::kDrain);
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+void CpuPool::Work() {
+  while (std::optional<JobQueue::Batch> batch = queue_.TakeBatch()) {
+    for (JobQueue::Taken& taken : batch->entries) taken.task();
+  }
+}
+
+}  // namespace semsam

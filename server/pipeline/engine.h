@@ -1,0 +1,153 @@
+// The service without its protocol: sessions, uploads and segment calls over one
+// model.
+//
+// Guarantees
+//   - Every completion callback runs exactly once, on any thread, the caller's own
+//     included.
+//   - The model runs on a thread of its own and pictures on a small pool: no call
+//     below blocks its caller for longer than a lock.
+//   - Every queue, cache and buffer is bounded (EngineOptions); what does not fit
+//     is refused before work is done for it, with a hint when to try again.
+//   - Time enters through the Clock; expiry of what waits is driven by Tick.
+// Thread-safe.
+#ifndef SEMSAM_SERVER_PIPELINE_ENGINE_H_
+#define SEMSAM_SERVER_PIPELINE_ENGINE_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "model/base/clock.h"
+#include "model/segmenter.h"
+#include "server/batching/call_limits.h"
+#include "server/cache/embedding_cache.h"
+#include "server/cache/session_store.h"
+#include "server/metrics/metrics.h"
+#include "server/pipeline/byte_budget.h"
+#include "server/pipeline/cpu_pool.h"
+#include "server/pipeline/engine_options.h"
+#include "server/pipeline/image_encoder.h"
+#include "server/pipeline/image_stages.h"
+#include "server/pipeline/image_upload.h"
+#include "server/pipeline/metrics_observers.h"
+#include "server/pipeline/model_worker.h"
+#include "server/pipeline/segment_call.h"
+#include "server/pipeline/segment_gate.h"
+#include "server/pipeline/segment_types.h"
+
+namespace semsam {
+
+// An image of a session.
+struct ImageReference {
+  std::string session_id;
+  std::string image_id;
+};
+
+struct SegmentRequest {
+  // Or the bytes of an image that no session holds.
+  std::variant<ImageReference, std::string> image;
+  std::vector<UserPrompt> prompts;
+  SegmentOptions options;
+};
+
+struct UploadedImage {
+  StoredImage image;    // without its bytes
+  bool cached = false;  // the embedding was already there
+  StageTimings timings;
+};
+
+class Engine {
+ public:
+  using UploadDone = absl::AnyInvocable<void(absl::StatusOr<UploadedImage>)>;
+
+  // `segmenter`, `stages`, `clock` and `metrics` outlive the engine.
+  // INVALID_ARGUMENT if an option is bad.
+  static absl::StatusOr<std::unique_ptr<Engine>> Create(const EngineOptions& options,
+                                                        Segmenter& segmenter,
+                                                        const ImageStages& stages,
+                                                        const Clock& clock, Metrics& metrics);
+  ~Engine();
+
+  absl::StatusOr<SessionInfo> CreateSession(absl::Duration ttl);
+  absl::StatusOr<SessionInfo> GetSession(const std::string& session_id);
+  absl::Status DeleteSession(const std::string& session_id);
+
+  // Starts an upload into a session that lives and has room.
+  absl::StatusOr<ImageUpload> BeginUpload(UploadHeader header);
+  // All bytes came: reads, encodes and adds the image to its session.
+  void FinishUpload(ImageUpload upload, CallLimits limits, UploadDone done);
+
+  // Answers `request` through `sink`. The handle is null if the call ended before
+  // it began.
+  std::shared_ptr<SegmentHandle> Segment(SegmentRequest request, CallLimits limits,
+                                         SegmentSink sink);
+
+  // The deadline of a call that starts now and asks for `wanted` (InfiniteFuture:
+  // no wish).
+  absl::Time EffectiveDeadline(absl::Time wanted) const;
+
+  // Ends what expired: sessions, queued work, paused calls. To be called about
+  // once a second.
+  void Tick();
+
+  // New sessions, uploads and segment calls are UNAVAILABLE from now on; what runs
+  // goes on.
+  void StartDrain();
+
+  // Ends what still waits with UNAVAILABLE, lets the running batch finish and
+  // joins all threads. Every callback has run when it returns.
+  void Shutdown();
+
+  const ModelInfo& model() const { return segmenter_.info(); }
+  const EngineOptions& options() const { return options_; }
+
+ private:
+  struct UploadCall;
+
+  Engine(const EngineOptions& options, Segmenter& segmenter, const ImageStages& stages,
+         const Clock& clock, Metrics& metrics);
+
+  absl::Status CheckNotDraining() const;
+  void ReadUpload(std::shared_ptr<UploadCall> call);
+  void CompleteUpload(UploadCall& call, absl::StatusOr<EmbeddingCache::Found> found);
+
+  struct Admitted {
+    SegmentGate::Ticket ticket;
+    // For an image of a session; a picture sent along is not read yet.
+    std::string image_id;
+    ImageSource image;
+    std::vector<Prompt> prompts;
+  };
+  absl::StatusOr<Admitted> Admit(const SegmentRequest& request);
+  void PublishCapacities();
+
+  const EngineOptions options_;
+  Segmenter& segmenter_;
+  const ImageStages& stages_;
+  const Clock& clock_;
+  Metrics& metrics_;
+  std::atomic<bool> draining_{false};
+
+  // In order of construction: threads stop before what they use goes.
+  QueueMetrics worker_metrics_;
+  QueueMetrics cpu_metrics_;
+  CacheMetrics cache_metrics_;
+  SessionMetrics session_metrics_;
+  SessionStore sessions_;
+  EmbeddingCache cache_;
+  ByteBudget upload_budget_;
+  SegmentGate gate_;
+  CpuPool cpu_;
+  ModelWorker worker_;
+  ImageEncoder encoder_;
+};
+
+}  // namespace semsam
+
+#endif  // SEMSAM_SERVER_PIPELINE_ENGINE_H_

@@ -1,0 +1,49 @@
+#include "server/pipeline/engine_options.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "model/base/errors.h"
+#include "model/base/status_macros.h"
+
+namespace semsam {
+
+absl::Status EngineOptions::Validate(const ModelConfig& config) const {
+  const std::pair<const char*, int64_t> positive[] = {
+      {"image.max_bytes", image.max_bytes},
+      {"image.max_pixels", image.max_pixels},
+      {"image.max_elongation", image.max_elongation},
+      {"prompts.max_prompts", prompts.max_prompts},
+      {"prompts.max_tag_bytes", prompts.max_tag_bytes},
+      {"max_chunk_bytes", max_chunk_bytes},
+      {"max_segment_calls", max_segment_calls},
+      {"max_queued_images", max_queued_images},
+      {"max_batch_queries", max_batch_queries},
+      {"max_batch_images", max_batch_images},
+      {"cpu_threads", cpu_threads},
+  };
+  for (const auto& [field, value] : positive) {
+    if (value <= 0) return InvalidField(field, "must be positive");
+  }
+  if (cache_bytes < 0) return InvalidField("cache_bytes", "must not be negative");
+  if (upload_buffer_bytes < image.max_bytes) {
+    return InvalidField("upload_buffer_bytes", "must hold one image of image.max_bytes");
+  }
+  const int64_t largest = int64_t{prompts.max_prompts} * config.decoder.tokens;
+  if (max_segment_queries < largest) {
+    return InvalidField("max_segment_queries",
+                        absl::StrCat("must hold the largest request, ", largest, " queries"));
+  }
+  if (default_deadline <= absl::ZeroDuration()) {
+    return InvalidField("default_deadline", "must be positive");
+  }
+  if (max_deadline < default_deadline) {
+    return InvalidField("max_deadline", "must not be below default_deadline");
+  }
+  if (retry_after < absl::ZeroDuration()) {
+    return InvalidField("retry_after", "must not be negative");
+  }
+  return PrependField(sessions.Validate(), "sessions");
+}
+
+}  // namespace semsam

@@ -1,0 +1,43 @@
+// Every bound of the engine in one place.
+#ifndef SEMSAM_SERVER_PIPELINE_ENGINE_OPTIONS_H_
+#define SEMSAM_SERVER_PIPELINE_ENGINE_OPTIONS_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "model/base/model_config.h"
+#include "server/cache/session_store.h"
+#include "server/pipeline/image_stages.h"
+#include "server/pipeline/request_validation.h"
+
+namespace semsam {
+
+struct EngineOptions {
+  ImageLimits image;
+  PromptLimits prompts;
+  SessionStoreOptions sessions;
+
+  int64_t cache_bytes = int64_t{4} << 30;            // embeddings kept while idle
+  int64_t upload_buffer_bytes = int64_t{512} << 20;  // images being uploaded, all together
+  int64_t max_chunk_bytes = int64_t{256} << 10;      // of one upload message
+
+  int max_segment_calls = 256;         // under way, from admission to the last mask
+  int64_t max_segment_queries = 4096;  // of those calls together
+  int max_queued_images = 64;          // uploads to read, and images to encode
+  int64_t max_batch_queries = 384;     // a decoder call
+  int64_t max_batch_images = 1;        // an encoder call
+  int cpu_threads = 2;                 // reading images, finishing masks
+
+  absl::Duration default_deadline = absl::Seconds(30);  // of a call that sets none
+  absl::Duration max_deadline = absl::Minutes(5);       // of any call
+  absl::Duration retry_after = absl::Milliseconds(250);
+
+  // OK, or INVALID_ARGUMENT that names the first bad field. `config` is the model
+  // that will run: the largest request must fit.
+  absl::Status Validate(const ModelConfig& config) const;
+};
+
+}  // namespace semsam
+
+#endif  // SEMSAM_SERVER_PIPELINE_ENGINE_OPTIONS_H_

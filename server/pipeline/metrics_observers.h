@@ -1,0 +1,93 @@
+// Carries what queues, cache and sessions report into the metrics, so that those
+// layers know nothing of Prometheus. Thread-safe, as Metrics is.
+#ifndef SEMSAM_SERVER_PIPELINE_METRICS_OBSERVERS_H_
+#define SEMSAM_SERVER_PIPELINE_METRICS_OBSERVERS_H_
+
+#include <array>
+
+#include "server/batching/work_queue_options.h"
+#include "server/cache/embedding_cache.h"
+#include "server/cache/session_store.h"
+#include "server/metrics/metrics.h"
+
+namespace semsam {
+
+// For a queue of two classes.
+class QueueMetrics final : public WorkQueueObserver {
+ public:
+  struct ClassNames {
+    Queue queue;
+    CancelStage cancel_stage;
+  };
+
+  QueueMetrics(Metrics& metrics, std::array<ClassNames, 2> classes)
+      : metrics_(metrics), classes_(classes) {}
+
+  void OnDepth(int work_class, int64_t entries, int64_t units) override {
+    metrics_.SetQueueDepth(classes_[work_class].queue, entries, units);
+  }
+  void OnTaken(int work_class, absl::Duration wait) override {
+    metrics_.RecordQueueWait(classes_[work_class].queue, wait);
+  }
+  void OnDropped(int work_class, absl::StatusCode why) override {
+    if (why == absl::StatusCode::kCancelled || why == absl::StatusCode::kDeadlineExceeded) {
+      metrics_.RecordCancellation(classes_[work_class].cancel_stage);
+    }
+  }
+
+ private:
+  Metrics& metrics_;
+  const std::array<ClassNames, 2> classes_;
+};
+
+class CacheMetrics final : public EmbeddingCacheObserver {
+ public:
+  explicit CacheMetrics(Metrics& metrics) : metrics_(metrics) {}
+
+  void OnLookup(CacheLookup outcome) override {
+    switch (outcome) {
+      case CacheLookup::kHit:
+        return metrics_.RecordLookup(LookupOutcome::kHit);
+      case CacheLookup::kJoined:
+        return metrics_.RecordLookup(LookupOutcome::kJoined);
+      case CacheLookup::kMiss:
+        return metrics_.RecordLookup(LookupOutcome::kMiss);
+    }
+  }
+  void OnEvicted(int64_t entries) override { metrics_.RecordEvictions(entries); }
+  void OnSize(int64_t bytes, int64_t entries) override {
+    metrics_.SetUsed(Bounded::kCacheBytes, bytes);
+    metrics_.SetCacheEntries(entries);
+  }
+
+ private:
+  Metrics& metrics_;
+};
+
+class SessionMetrics final : public SessionStoreObserver {
+ public:
+  explicit SessionMetrics(Metrics& metrics) : metrics_(metrics) {}
+
+  void OnCreated() override { metrics_.RecordSessionCreated(); }
+  void OnClosed(SessionEnd cause) override {
+    switch (cause) {
+      case SessionEnd::kDeleted:
+        return metrics_.RecordSessionClosed(SessionClose::kDeleted);
+      case SessionEnd::kIdle:
+        return metrics_.RecordSessionClosed(SessionClose::kIdle);
+      case SessionEnd::kMaxAge:
+        return metrics_.RecordSessionClosed(SessionClose::kMaxAge);
+    }
+  }
+  void OnActive(int64_t sessions) override { metrics_.SetUsed(Bounded::kSessions, sessions); }
+  void OnRetainedBytes(int64_t bytes) override {
+    metrics_.SetUsed(Bounded::kRetainedImageBytes, bytes);
+  }
+
+ private:
+  Metrics& metrics_;
+};
+
+}  // namespace semsam
+
+#endif  // SEMSAM_SERVER_PIPELINE_METRICS_OBSERVERS_H_

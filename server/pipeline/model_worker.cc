@@ -1,0 +1,105 @@
+#include "server/pipeline/model_worker.h"
+
+#include <optional>
+#include <utility>
+
+namespace semsam {
+namespace {
+
+WorkQueueOptions QueueOptions(const ModelWorkerOptions& options) {
+  return {.classes = {{.name = "decode",
+                       .max_entries = options.max_decode_requests,
+                       .max_units = options.max_decode_queries,
+                       .max_batch_units = options.max_batch_queries},
+                      {.name = "encode",
+                       .max_entries = options.max_encode_images,
+                       .max_units = options.max_encode_images,
+                       .max_batch_units = options.max_batch_images}},
+          .retry_after = options.retry_after};
+}
+
+}  // namespace
+
+ModelWorker::ModelWorker(const ModelWorkerOptions& options, Segmenter& segmenter,
+                         const Clock& clock, Metrics& metrics, WorkQueueObserver* observer)
+    : segmenter_(segmenter),
+      clock_(clock),
+      metrics_(metrics),
+      queue_(QueueOptions(options), clock, observer),
+      thread_([this] { Work(); }) {}
+
+ModelWorker::~ModelWorker() { Shutdown(); }
+
+void ModelWorker::Decode(DecodeJob job) {
+  const int64_t queries =
+      static_cast<int64_t>(job.request.prompts.size()) * segmenter_.info().config.decoder.tokens;
+  Submit(kDecode, queries, std::move(job));
+}
+
+void ModelWorker::Encode(EncodeJob job) { Submit(kEncode, /*units=*/1, std::move(job)); }
+
+template <typename Job>
+void ModelWorker::Submit(WorkClass work_class, int64_t units, Job job) {
+  auto shared = std::make_shared<Job>(std::move(job));
+  TaskQueue::Entry entry{
+      .task = shared,
+      .units = units,
+      .check = [shared](absl::Time now) { return shared->check(now); },
+      .drop = [shared](absl::Status why) { shared->done(std::move(why), Times{}); }};
+  absl::Status status = queue_.Push(work_class, entry);
+  if (!status.ok()) entry.drop(std::move(status));
+}
+
+void ModelWorker::Shutdown() {
+  queue_.Close(TaskQueue::CloseMode::kReject);
+  if (thread_.joinable()) thread_.join();
+}
+
+void ModelWorker::Work() {
+  while (std::optional<TaskQueue::Batch> batch = queue_.TakeBatch()) {
+    if (batch->work_class == kDecode) {
+      RunDecode(*std::move(batch));
+    } else {
+      RunEncode(*std::move(batch));
+    }
+  }
+}
+
+void ModelWorker::RunDecode(TaskQueue::Batch batch) {
+  std::vector<DecodeRequest> requests;
+  requests.reserve(batch.entries.size());
+  for (TaskQueue::Taken& taken : batch.entries) {
+    requests.push_back(std::move(std::get<std::shared_ptr<DecodeJob>>(taken.task)->request));
+  }
+  const absl::Time start = clock_.Now();
+  std::vector<absl::StatusOr<DecodeResult>> results = segmenter_.Decode(requests);
+  const absl::Duration run = clock_.Now() - start;
+  metrics_.RecordStage(Stage::kDecoder, run);
+  metrics_.RecordBatch(BatchKind::kQueries, batch.units);
+  requests.clear();  // the embeddings are no longer in use
+  results.resize(batch.entries.size(), absl::InternalError("the model left out a result"));
+  for (size_t i = 0; i < batch.entries.size(); ++i) {
+    std::get<std::shared_ptr<DecodeJob>>(batch.entries[i].task)
+        ->done(std::move(results[i]), Times{.queue = batch.entries[i].wait, .run = run});
+  }
+}
+
+void ModelWorker::RunEncode(TaskQueue::Batch batch) {
+  std::vector<const Rgb8Image*> images;
+  images.reserve(batch.entries.size());
+  for (const TaskQueue::Taken& taken : batch.entries) {
+    images.push_back(&std::get<std::shared_ptr<EncodeJob>>(taken.task)->image);
+  }
+  const absl::Time start = clock_.Now();
+  std::vector<absl::StatusOr<std::shared_ptr<const Embedding>>> results = segmenter_.Encode(images);
+  const absl::Duration run = clock_.Now() - start;
+  metrics_.RecordStage(Stage::kEncode, run);
+  metrics_.RecordBatch(BatchKind::kImages, batch.units);
+  results.resize(batch.entries.size(), absl::InternalError("the model left out a result"));
+  for (size_t i = 0; i < batch.entries.size(); ++i) {
+    std::get<std::shared_ptr<EncodeJob>>(batch.entries[i].task)
+        ->done(std::move(results[i]), Times{.queue = batch.entries[i].wait, .run = run});
+  }
+}
+
+}  // namespace semsam

@@ -1,0 +1,96 @@
+// The one thread that calls the model, and the bounded queue in front of it.
+//
+// Guarantees
+//   - The Segmenter is called from this thread alone, one call at a time, and
+//     never for a job that was cancelled or whose deadline passed while it waited.
+//   - Clicks go before encodes; whatever is queued when the model is free becomes
+//     one batch.
+//   - Every `done` runs exactly once: with a result, with the model's error for
+//     this job, or with the reason why it did not run.
+// `done` runs on the model's thread (or the submitter's, on refusal): it must be
+// quick. Thread-safe.
+#ifndef SEMSAM_SERVER_PIPELINE_MODEL_WORKER_H_
+#define SEMSAM_SERVER_PIPELINE_MODEL_WORKER_H_
+
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "model/base/clock.h"
+#include "model/segmenter.h"
+#include "server/batching/work_queue.h"
+#include "server/metrics/metrics.h"
+
+namespace semsam {
+
+struct ModelWorkerOptions {
+  int64_t max_decode_requests = 256;  // queued
+  int64_t max_decode_queries = 4096;  // queued; a prompt is as many as the model has tokens
+  int64_t max_batch_queries = 384;
+  int64_t max_encode_images = 64;  // queued
+  int64_t max_batch_images = 1;
+  absl::Duration retry_after = absl::Milliseconds(250);
+};
+
+class ModelWorker {
+ public:
+  // Priority order, highest first.
+  enum WorkClass { kDecode = 0, kEncode = 1 };
+
+  struct Times {
+    absl::Duration queue;
+    absl::Duration run;  // of the batch that the job was part of
+  };
+  using Check = absl::AnyInvocable<absl::Status(absl::Time now)>;
+
+  struct DecodeJob {
+    DecodeRequest request;
+    Check check;
+    absl::AnyInvocable<void(absl::StatusOr<DecodeResult>, const Times&)> done;
+  };
+  struct EncodeJob {
+    Rgb8Image image;  // network frame
+    Check check;
+    absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<const Embedding>>, const Times&)> done;
+  };
+
+  // Everything passed by reference outlives the worker; `observer` may be null.
+  ModelWorker(const ModelWorkerOptions& options, Segmenter& segmenter, const Clock& clock,
+              Metrics& metrics, WorkQueueObserver* observer);
+  ~ModelWorker();
+
+  void Decode(DecodeJob job);
+  void Encode(EncodeJob job);
+
+  // Drops jobs that nobody waits for.
+  void DropDead() { queue_.DropDead(); }
+
+  // Lets the running batch finish, drops the rest and joins the thread.
+  void Shutdown();
+
+ private:
+  using Task = std::variant<std::shared_ptr<DecodeJob>, std::shared_ptr<EncodeJob>>;
+  using TaskQueue = WorkQueue<Task>;
+
+  template <typename Job>
+  void Submit(WorkClass work_class, int64_t units, Job job);
+  void Work();
+  void RunDecode(TaskQueue::Batch batch);
+  void RunEncode(TaskQueue::Batch batch);
+
+  Segmenter& segmenter_;
+  const Clock& clock_;
+  Metrics& metrics_;
+  TaskQueue queue_;
+  std::thread thread_;
+};
+
+}  // namespace semsam
+
+#endif  // SEMSAM_SERVER_PIPELINE_MODEL_WORKER_H_

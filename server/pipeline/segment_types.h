@@ -1,0 +1,99 @@
+// What a segment call asks for and gets, free of protobuf. Field names follow
+// semsam.v1, so that an error's field path means the same on both sides.
+#ifndef SEMSAM_SERVER_PIPELINE_SEGMENT_TYPES_H_
+#define SEMSAM_SERVER_PIPELINE_SEGMENT_TYPES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "model/base/types.h"
+#include "model/image/mask_codec.h"
+#include "model/image/mask_tail.h"
+#include "model/image/run_lengths.h"
+
+namespace semsam {
+
+enum class CoordinateFrame { kPixels, kNormalized };
+
+struct UserClick {
+  float x = 0;
+  float y = 0;
+};
+
+struct UserBox {
+  float x0 = 0;
+  float y0 = 0;
+  float x1 = 0;
+  float y1 = 0;
+};
+
+struct UserPrompt {
+  std::variant<std::monostate, UserClick, UserBox> shape;
+  CoordinateFrame frame = CoordinateFrame::kPixels;  // of the original image
+  std::string tag;
+};
+
+enum class MaskEncoding { kCocoRle, kPng, kPackedBits, kPolygons };
+
+struct SegmentOptions {
+  std::vector<int64_t> levels;  // 1-based; empty asks for all
+  std::optional<float> min_predicted_iou;
+  std::optional<float> min_stability;      // 0..1
+  std::optional<float> max_duplicate_iou;  // 0..1, between masks of one prompt
+  uint32_t min_region_area_px = 0;         // 0 leaves masks as they are
+  MaskEncoding encoding = MaskEncoding::kCocoRle;
+  MaskResolution resolution = MaskResolution::kOriginal;
+  bool joint_attention = false;
+};
+
+struct MaskData {
+  MaskEncoding encoding = MaskEncoding::kCocoRle;
+  std::string bytes;                  // of every encoding but polygons
+  std::vector<MaskPolygon> polygons;  // of kPolygons
+
+  int64_t size_bytes() const {
+    int64_t total = static_cast<int64_t>(bytes.size());
+    for (const MaskPolygon& polygon : polygons) {
+      total += static_cast<int64_t>(polygon.xy.size() * sizeof(float));
+    }
+    return total;
+  }
+};
+
+struct SegmentMask {
+  int prompt_index = 0;
+  std::string prompt_tag;
+  int level = 0;
+  float predicted_iou = 0;
+  float stability = 0;
+  int64_t area = 0;  // px
+  PixelBox box;      // px of the mask
+  ImageSize size;    // px
+  MaskData data;
+};
+
+// Stages that did not run for a call are unset.
+struct StageTimings {
+  std::optional<absl::Duration> image_decode;
+  std::optional<absl::Duration> preprocess;
+  std::optional<absl::Duration> encode_queue;
+  std::optional<absl::Duration> encode;
+  std::optional<absl::Duration> decode_queue;
+  std::optional<absl::Duration> decode;
+  std::optional<absl::Duration> postprocess;
+};
+
+struct SegmentSummary {
+  int masks_sent = 0;
+  int masks_filtered = 0;
+  StageTimings timings;
+  ImageSize image_size;  // px, original
+};
+
+}  // namespace semsam
+
+#endif  // SEMSAM_SERVER_PIPELINE_SEGMENT_TYPES_H_

@@ -1,0 +1,115 @@
+#include "server/rpc/call_scope.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string_view>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "model/base/errors.h"
+#include "server/cache/random_id.h"
+#include "server/rpc/grpc_status.h"
+
+namespace semsam {
+namespace {
+
+constexpr char kRequestIdKey[] = "x-request-id";
+constexpr size_t kMaxRequestIdBytes = 64;
+constexpr int kRequestIdBits = 64;
+
+bool IsGoodRequestId(std::string_view id) {
+  return !id.empty() && id.size() <= kMaxRequestIdBytes &&
+         std::all_of(id.begin(), id.end(), [](char c) {
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ||
+                  c == '.';
+         });
+}
+
+std::string RequestId(const grpc::CallbackServerContext& context) {
+  const auto sent = context.client_metadata().find(kRequestIdKey);
+  if (sent != context.client_metadata().end()) {
+    const std::string_view id(sent->second.data(), sent->second.size());
+    if (IsGoodRequestId(id)) return std::string(id);
+  }
+  return RandomHexId(kRequestIdBits).value_or("unknown");
+}
+
+absl::Time ClientDeadline(const grpc::CallbackServerContext& context) {
+  const std::chrono::system_clock::time_point deadline = context.deadline();
+  return deadline == std::chrono::system_clock::time_point::max() ? absl::InfiniteFuture()
+                                                                  : absl::FromChrono(deadline);
+}
+
+void LogCall(Method method, const std::string& request_id, const absl::Status& status,
+             absl::Duration duration) {
+  const double milliseconds = absl::ToDoubleMilliseconds(duration);
+  const std::string code = absl::StatusCodeToString(status.code());
+  if (status.ok()) {
+    spdlog::info("call method={} request_id={} code={} duration_ms={:.3f}", MethodName(method),
+                 request_id, code, milliseconds);
+    return;
+  }
+  // The text may quote the request: nothing of it may end the line.
+  const auto level =
+      status.code() == absl::StatusCode::kInternal ? spdlog::level::err : spdlog::level::warn;
+  spdlog::log(level,
+              "call method={} request_id={} code={} duration_ms={:.3f} reason={} error=\"{}\"",
+              MethodName(method), request_id, code, milliseconds, ErrorReason(status).value_or("-"),
+              absl::Utf8SafeCEscape(status.message().substr(0, 512)));
+}
+
+}  // namespace
+
+void CallCounter::Enter() {
+  MutexLock lock(mutex_);
+  ++calls_;
+}
+
+void CallCounter::Leave() {
+  MutexLock lock(mutex_);
+  if (--calls_ == 0) none_.NotifyAll();
+}
+
+bool CallCounter::WaitForNone(absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  MutexLock lock(mutex_);
+  while (calls_ > 0) {
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration()) return false;
+    none_.WaitFor(mutex_, left);
+  }
+  return true;
+}
+
+CallScope::CallScope(const RpcParts& parts, Method method, grpc::CallbackServerContext& context)
+    : parts_(parts),
+      method_(method),
+      context_(context),
+      start_(parts.clock.Now()),
+      request_id_(RequestId(context)),
+      cancel_(std::make_shared<CancelFlag>()) {
+  parts_.calls.Enter();
+  context_.AddInitialMetadata(kRequestIdKey, request_id_);
+  const absl::Time wanted = ClientDeadline(context_);
+  limits_ = {.deadline = parts_.engine.EffectiveDeadline(wanted), .cancel = cancel_};
+  has_server_deadline_ = limits_.deadline < wanted;
+}
+
+CallScope::~CallScope() { parts_.calls.Leave(); }
+
+grpc::Status CallScope::End(const absl::Status& status) {
+  const absl::Duration duration = parts_.clock.Now() - start_;
+  parts_.metrics.RecordRequest(method_, status.code(), duration);
+  if (!status.ok() && ErrorReason(status).has_value()) {
+    parts_.metrics.RecordRejection(*ErrorReason(status));
+  }
+  LogCall(method_, request_id_, status, duration);
+  if (const auto pushback = RetryPushback(status); pushback.has_value()) {
+    context_.AddTrailingMetadata(kRetryPushbackKey, *pushback);
+  }
+  return ToGrpcStatus(status);
+}
+
+}  // namespace semsam

@@ -1,0 +1,39 @@
+// Between the messages of semsam.v1 and the types of the engine. The only code
+// that spells out both.
+//
+// Errors are INVALID_ARGUMENT and name the field. Thread-safe: free functions
+// without state.
+#ifndef SEMSAM_SERVER_RPC_CONVERT_H_
+#define SEMSAM_SERVER_RPC_CONVERT_H_
+
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "model/segmenter.h"
+#include "semsam/v1/mask.pb.h"
+#include "semsam/v1/prompt.pb.h"
+#include "semsam/v1/segmentation_service.pb.h"
+#include "server/cache/session_store.h"
+#include "server/pipeline/engine.h"
+#include "server/pipeline/engine_options.h"
+#include "server/pipeline/segment_types.h"
+
+namespace semsam {
+
+absl::Duration FromProto(const google::protobuf::Duration& duration);
+
+absl::StatusOr<SegmentRequest> FromProto(const v1::SegmentRequest& request);
+absl::StatusOr<SegmentRequest> FromProto(const v1::SegmentOnceRequest& request);
+UploadHeader FromProto(const v1::UploadImageHeader& header);
+
+v1::GetServerInfoResponse ServerInfoToProto(std::string_view version, const ModelInfo& model,
+                                            const EngineOptions& options);
+v1::Session ToProto(const SessionInfo& session);
+v1::UploadImageResponse ToProto(const UploadedImage& uploaded);
+v1::Mask ToProto(SegmentMask mask);
+v1::SegmentSummary ToProto(const SegmentSummary& summary);
+
+}  // namespace semsam
+
+#endif  // SEMSAM_SERVER_RPC_CONVERT_H_

@@ -1,0 +1,34 @@
+#include "server/rpc/session_handlers.h"
+
+#include "model/base/status_macros.h"
+#include "server/rpc/convert.h"
+
+namespace semsam {
+
+absl::Status GetServerInfo(const RpcParts& parts, const v1::GetServerInfoRequest& /*request*/,
+                           v1::GetServerInfoResponse& response) {
+  response = ServerInfoToProto(parts.version, parts.engine.model(), parts.engine.options());
+  return absl::OkStatus();
+}
+
+absl::Status CreateSession(const RpcParts& parts, const v1::CreateSessionRequest& request,
+                           v1::CreateSessionResponse& response) {
+  SEMSAM_ASSIGN_OR_RETURN(const SessionInfo session,
+                          parts.engine.CreateSession(FromProto(request.ttl())));
+  *response.mutable_session() = ToProto(session);
+  return absl::OkStatus();
+}
+
+absl::Status GetSession(const RpcParts& parts, const v1::GetSessionRequest& request,
+                        v1::GetSessionResponse& response) {
+  SEMSAM_ASSIGN_OR_RETURN(const SessionInfo session, parts.engine.GetSession(request.session_id()));
+  *response.mutable_session() = ToProto(session);
+  return absl::OkStatus();
+}
+
+absl::Status DeleteSession(const RpcParts& parts, const v1::DeleteSessionRequest& request,
+                           v1::DeleteSessionResponse& /*response*/) {
+  return parts.engine.DeleteSession(request.session_id());
+}
+
+}  // namespace semsam

@@ -1,0 +1,238 @@
+#include "server/batching/work_queue.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/batching/call_limits.h"
+
+namespace semsam {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using TestQueue = WorkQueue<std::string>;
+using Batch = TestQueue::Batch;
+
+constexpr int kClicks = 0;
+constexpr int kEncodes = 1;
+
+WorkQueueOptions Options() {
+  return {.classes = {{.name = "click", .max_entries = 4, .max_units = 24, .max_batch_units = 12},
+                      {.name = "encode", .max_entries = 2, .max_units = 2, .max_batch_units = 1}},
+          .retry_after = absl::Milliseconds(100)};
+}
+
+std::vector<std::string> Tasks(const std::optional<Batch>& batch) {
+  std::vector<std::string> tasks;
+  if (batch.has_value()) {
+    for (const TestQueue::Taken& taken : batch->entries) tasks.push_back(taken.task);
+  }
+  return tasks;
+}
+
+class WorkQueueTest : public ::testing::Test {
+ protected:
+  TestQueue::Entry Entry(const std::string& name, int64_t units = 1, CallLimits limits = {}) {
+    return {.task = name,
+            .units = units,
+            .check = [limits](absl::Time now) { return limits.Check(now); },
+            .drop =
+                [this, name](absl::Status why) {
+                  drops_.push_back(name + ":" + absl::StatusCodeToString(why.code()));
+                }};
+  }
+
+  absl::Status Push(int work_class, const std::string& name, int64_t units = 1,
+                    CallLimits limits = {}) {
+    TestQueue::Entry entry = Entry(name, units, limits);
+    return queue_.Push(work_class, entry);
+  }
+
+  FakeClock clock_;
+  std::vector<std::string> drops_;
+  TestQueue queue_{Options(), clock_};
+};
+
+TEST_F(WorkQueueTest, ClicksGoBeforeEncodesThatCameEarlier) {
+  ASSERT_TRUE(Push(kEncodes, "encode").ok());
+  ASSERT_TRUE(Push(kClicks, "click").ok());
+  EXPECT_THAT(Tasks(queue_.TakeBatch()), ElementsAre("click"));
+  EXPECT_THAT(Tasks(queue_.TakeBatch()), ElementsAre("encode"));
+}
+
+TEST_F(WorkQueueTest, ABatchTakesWhatIsQueuedUpToItsUnits) {
+  for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(Push(kClicks, name, 6).ok());
+  const std::optional<Batch> batch = queue_.TakeBatch();
+  EXPECT_THAT(Tasks(batch), ElementsAre("a", "b"));
+  EXPECT_EQ(batch->units, 12);
+  EXPECT_THAT(Tasks(queue_.TakeBatch()), ElementsAre("c"));
+}
+
+TEST_F(WorkQueueTest, AnEntryLargerThanABatchGoesAlone) {
+  ASSERT_TRUE(Push(kClicks, "large", 18).ok());
+  ASSERT_TRUE(Push(kClicks, "small", 1).ok());
+  EXPECT_THAT(Tasks(queue_.TakeBatch()), ElementsAre("large"));
+  EXPECT_THAT(Tasks(queue_.TakeBatch()), ElementsAre("small"));
+}
+
+TEST_F(WorkQueueTest, ASmallEntryDoesNotOvertakeALargerOne) {
+  ASSERT_TRUE(Push(kClicks, "first", 6).ok());
+  ASSERT_TRUE(Push(kClicks, "large", 10).ok());
+  ASSERT_TRUE(Push(kClicks, "small", 1).ok());
+  EXPECT_THAT(Tasks(queue_.TakeBatch()), ElementsAre("first"));
+  EXPECT_THAT(Tasks(queue_.TakeBatch()), ElementsAre("large", "small"));
+}
+
+TEST_F(WorkQueueTest, AFullClassRefusesAtOnceAndSaysWhenToTryAgain) {
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(Push(kClicks, "click").ok());
+  const absl::Status status = Push(kClicks, "late");
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(status), reason::kQueueFull);
+  EXPECT_EQ(ErrorRetryAfter(status), absl::Milliseconds(100));
+  EXPECT_THAT(drops_, IsEmpty()) << "a refused entry is its owner's to answer";
+  EXPECT_TRUE(Push(kEncodes, "encode").ok()) << "classes have room of their own";
+}
+
+TEST_F(WorkQueueTest, UnitsAreBoundedAsWellAsEntries) {
+  ASSERT_TRUE(Push(kClicks, "a", 20).ok());
+  EXPECT_EQ(Push(kClicks, "b", 5).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(Push(kClicks, "c", 4).ok());
+  EXPECT_EQ(queue_.units(kClicks), 24);
+}
+
+TEST_F(WorkQueueTest, ARefusedEntryIsLeftWithItsOwner) {
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(Push(kEncodes, "encode").ok());
+  TestQueue::Entry entry = Entry("mine");
+  ASSERT_FALSE(queue_.Push(kEncodes, entry).ok());
+  EXPECT_EQ(entry.task, "mine");
+  entry.drop(absl::CancelledError());
+  EXPECT_THAT(drops_, ElementsAre("mine:CANCELLED"));
+}
+
+TEST_F(WorkQueueTest, ExpiredAndCancelledEntriesAreDroppedWhenABatchForms) {
+  auto flag = std::make_shared<CancelFlag>();
+  ASSERT_TRUE(Push(kClicks, "cancelled", 1, {.cancel = flag}).ok());
+  ASSERT_TRUE(Push(kClicks, "expired", 1, {.deadline = clock_.Now() + absl::Seconds(1)}).ok());
+  ASSERT_TRUE(Push(kClicks, "alive").ok());
+  flag->Cancel();
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_THAT(Tasks(queue_.TakeBatch()), ElementsAre("alive"));
+  EXPECT_THAT(drops_, ElementsAre("cancelled:CANCELLED", "expired:DEADLINE_EXCEEDED"));
+}
+
+TEST_F(WorkQueueTest, DeadEntriesMakeRoom) {
+  auto flag = std::make_shared<CancelFlag>();
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(Push(kClicks, "old", 1, {.cancel = flag}).ok());
+  flag->Cancel();
+  EXPECT_TRUE(Push(kClicks, "new").ok());
+  EXPECT_EQ(drops_.size(), 4);
+  EXPECT_EQ(queue_.entries(kClicks), 1);
+}
+
+TEST_F(WorkQueueTest, DropDeadAnswersWithoutAWorker) {
+  ASSERT_TRUE(Push(kEncodes, "expired", 1, {.deadline = clock_.Now() + absl::Seconds(1)}).ok());
+  EXPECT_EQ(queue_.DropDead(), 0);
+  clock_.Advance(absl::Seconds(2));
+  EXPECT_EQ(queue_.DropDead(), 1);
+  EXPECT_THAT(drops_, ElementsAre("expired:DEADLINE_EXCEEDED"));
+  EXPECT_EQ(queue_.units(kEncodes), 0);
+}
+
+TEST_F(WorkQueueTest, AnEntryThatIsDeadOnArrivalIsRefused) {
+  EXPECT_EQ(Push(kClicks, "late", 1, {.deadline = clock_.Now()}).code(),
+            absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(queue_.entries(kClicks), 0);
+}
+
+TEST_F(WorkQueueTest, TheWaitIsMeasured) {
+  ASSERT_TRUE(Push(kClicks, "click").ok());
+  clock_.Advance(absl::Milliseconds(70));
+  EXPECT_EQ(queue_.TakeBatch()->entries[0].wait, absl::Milliseconds(70));
+}
+
+TEST_F(WorkQueueTest, DrainingRunsWhatIsQueuedAndRefusesTheRest) {
+  ASSERT_TRUE(Push(kClicks, "click").ok());
+  queue_.Close(TestQueue::CloseMode::kDrain);
+  const absl::Status status = Push(kClicks, "late");
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ErrorReason(status), reason::kDraining);
+  EXPECT_THAT(Tasks(queue_.TakeBatch()), ElementsAre("click"));
+  EXPECT_FALSE(queue_.TakeBatch().has_value());
+}
+
+TEST_F(WorkQueueTest, RejectingDropsWhatIsQueued) {
+  ASSERT_TRUE(Push(kClicks, "click").ok());
+  ASSERT_TRUE(Push(kEncodes, "encode").ok());
+  queue_.Close(TestQueue::CloseMode::kReject);
+  EXPECT_FALSE(queue_.TakeBatch().has_value());
+  EXPECT_THAT(drops_, ElementsAre("click:UNAVAILABLE", "encode:UNAVAILABLE"));
+}
+
+TEST_F(WorkQueueTest, DestructionAnswersWhatIsLeft) {
+  {
+    TestQueue queue(Options(), clock_);
+    TestQueue::Entry entry = Entry("left");
+    ASSERT_TRUE(queue.Push(kClicks, entry).ok());
+  }
+  EXPECT_THAT(drops_, ElementsAre("left:UNAVAILABLE"));
+}
+
+TEST(WorkQueueOptions, ValidateNamesTheField) {
+  EXPECT_TRUE(Options().Validate().ok());
+  EXPECT_EQ(ErrorField(WorkQueueOptions{}.Validate()), "classes");
+  WorkQueueOptions options = Options();
+  options.classes[1].max_units = 0;
+  EXPECT_EQ(ErrorField(options.Validate()), "classes[1].max_units");
+}
+
+// Invariant 2 under load: whatever was accepted is taken or dropped exactly once.
+TEST(WorkQueueStress, EveryAcceptedEntryLeavesExactlyOnce) {
+  constexpr int kProducers = 4;
+  constexpr int kEach = 2000;
+  RealClock clock;
+  std::atomic<int> taken{0};
+  std::atomic<int> dropped{0};
+  std::atomic<int> refused{0};
+  WorkQueue<int> queue({.classes = {{.name = "a", .max_entries = 32, .max_units = 64},
+                                    {.name = "b", .max_entries = 32, .max_units = 64}}},
+                       clock);
+  std::vector<std::thread> consumers;
+  for (int i = 0; i < 2; ++i) {
+    consumers.emplace_back([&] {
+      while (auto batch = queue.TakeBatch()) taken += static_cast<int>(batch->entries.size());
+    });
+  }
+  std::vector<std::thread> producers;
+  for (int p = 0; p < kProducers; ++p) {
+    producers.emplace_back([&, p] {
+      for (int i = 0; i < kEach; ++i) {
+        auto flag = std::make_shared<CancelFlag>();
+        WorkQueue<int>::Entry entry{.task = i,
+                                    .units = 1 + i % 3,
+                                    .check =
+                                        [flag](absl::Time /*now*/) {
+                                          return flag->cancelled() ? absl::CancelledError()
+                                                                   : absl::OkStatus();
+                                        },
+                                    .drop = [&](absl::Status /*why*/) { ++dropped; }};
+        if (!queue.Push(p % 2, entry).ok()) ++refused;
+        if (i % 5 == 0) flag->Cancel();
+        if (i % 97 == 0) queue.DropDead();
+      }
+    });
+  }
+  for (std::thread& thread : producers) thread.join();
+  queue.Close(WorkQueue<int>::CloseMode::kDrain);
+  for (std::thread& thread : consumers) thread.join();
+  EXPECT_EQ(taken + dropped + refused, kProducers * kEach);
+  EXPECT_GT(taken, 0);
+}
+
+}  // namespace
+}  // namespace semsam

@@ -1,0 +1,328 @@
+#include "server/cache/embedding_cache.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "model/base/clock.h"
+#include "model/base/errors.h"
+
+namespace semsam {
+namespace {
+
+class SizedEmbedding final : public Embedding {
+ public:
+  explicit SizedEmbedding(int64_t bytes, std::atomic<int>* alive = nullptr)
+      : bytes_(bytes), alive_(alive) {
+    if (alive_ != nullptr) ++*alive_;
+  }
+  ~SizedEmbedding() override {
+    if (alive_ != nullptr) --*alive_;
+  }
+  int64_t size_bytes() const override { return bytes_; }
+  ImageSize network_size() const override { return {8, 8}; }
+
+ private:
+  const int64_t bytes_;
+  std::atomic<int>* const alive_;
+};
+
+EmbeddingKey Key(const std::string& sha256, ImageSize size = {640, 640}) {
+  return {.model_digest = "m", .preprocessing = "p", .network_size = size, .image_sha256 = sha256};
+}
+
+std::shared_ptr<const Embedding> MakeEmbedding(int64_t bytes) {
+  return std::make_shared<const SizedEmbedding>(bytes);
+}
+
+EmbeddingCache::Check AlwaysWanted() {
+  return [](absl::Time /*now*/) { return absl::OkStatus(); };
+}
+
+// What a callback got, if it ran.
+struct Answer {
+  int calls = 0;
+  absl::StatusOr<EmbeddingCache::Found> found = absl::UnknownError("not called");
+};
+
+EmbeddingCache::Callback Into(std::shared_ptr<Answer> answer) {
+  return [answer = std::move(answer)](absl::StatusOr<EmbeddingCache::Found> found) {
+    ++answer->calls;
+    answer->found = std::move(found);
+  };
+}
+
+class Counts final : public EmbeddingCacheObserver {
+ public:
+  void OnLookup(CacheLookup outcome) override { ++lookups[static_cast<int>(outcome)]; }
+  void OnEvicted(int64_t entries) override { evicted += entries; }
+  void OnSize(int64_t new_bytes, int64_t new_entries) override {
+    bytes = new_bytes;
+    entries = new_entries;
+  }
+  int lookups[3] = {};
+  int64_t evicted = 0;
+  int64_t bytes = 0;
+  int64_t entries = 0;
+};
+
+// Puts an embedding into the cache and lets go of it.
+void Fill(EmbeddingCache& cache, const EmbeddingKey& key, int64_t bytes) {
+  auto flight = cache.Get(key, EmbeddingCache::OnMiss::kLead, AlwaysWanted(),
+                          [](absl::StatusOr<EmbeddingCache::Found> /*found*/) {});
+  ASSERT_NE(flight, nullptr);
+  flight->Finish(MakeEmbedding(bytes));
+}
+
+std::shared_ptr<const Embedding> Peek(EmbeddingCache& cache, const EmbeddingKey& key) {
+  auto answer = std::make_shared<Answer>();
+  auto flight = cache.Get(key, EmbeddingCache::OnMiss::kFail, AlwaysWanted(), Into(answer));
+  EXPECT_EQ(flight, nullptr);
+  EXPECT_EQ(answer->calls, 1);
+  return answer->found.ok() ? answer->found->embedding : nullptr;
+}
+
+TEST(EmbeddingCache, AHitAnswersAtOnce) {
+  EmbeddingCache cache({.budget_bytes = 100});
+  Fill(cache, Key("a"), 10);
+  auto answer = std::make_shared<Answer>();
+  EXPECT_EQ(cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(answer)),
+            nullptr);
+  ASSERT_TRUE(answer->found.ok());
+  EXPECT_EQ(answer->found->lookup, CacheLookup::kHit);
+  EXPECT_EQ(answer->found->embedding->size_bytes(), 10);
+}
+
+TEST(EmbeddingCache, EveryPartOfTheKeyTellsEmbeddingsApart) {
+  EmbeddingCache cache({.budget_bytes = 100});
+  Fill(cache, Key("a", {640, 800}), 10);
+  EXPECT_NE(Peek(cache, Key("a", {640, 800})), nullptr);
+  EXPECT_EQ(Peek(cache, Key("a", {800, 640})), nullptr);
+  EXPECT_EQ(Peek(cache, Key("b", {640, 800})), nullptr);
+  EmbeddingKey other = Key("a", {640, 800});
+  other.model_digest = "another";
+  EXPECT_EQ(Peek(cache, other), nullptr);
+  other = Key("a", {640, 800});
+  other.preprocessing = "another";
+  EXPECT_EQ(Peek(cache, other), nullptr);
+}
+
+TEST(EmbeddingCache, ConcurrentMissesMakeOneFlight) {
+  EmbeddingCache cache({.budget_bytes = 100});
+  auto leader = std::make_shared<Answer>();
+  auto follower = std::make_shared<Answer>();
+  auto flight = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(leader));
+  ASSERT_NE(flight, nullptr);
+  EXPECT_EQ(cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(follower)),
+            nullptr);
+  EXPECT_EQ(leader->calls + follower->calls, 0);
+  flight->Finish(MakeEmbedding(10));
+  ASSERT_TRUE(leader->found.ok());
+  ASSERT_TRUE(follower->found.ok());
+  EXPECT_EQ(leader->found->embedding, follower->found->embedding);
+  EXPECT_EQ(leader->found->lookup, CacheLookup::kMiss);
+  EXPECT_EQ(follower->found->lookup, CacheLookup::kJoined);
+  EXPECT_EQ(leader->calls, 1);
+  EXPECT_EQ(follower->calls, 1);
+}
+
+TEST(EmbeddingCache, AFailedFlightIsToldToAllAndLeavesNothing) {
+  EmbeddingCache cache({.budget_bytes = 100});
+  auto leader = std::make_shared<Answer>();
+  auto follower = std::make_shared<Answer>();
+  auto flight = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(leader));
+  cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(follower));
+  flight->Finish(absl::InternalError("device fault"));
+  EXPECT_EQ(leader->found.status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(follower->found.status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(cache.bytes(), 0);
+  auto retry = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(leader));
+  EXPECT_NE(retry, nullptr) << "the next caller may try again";
+}
+
+TEST(EmbeddingCache, AnAbandonedFlightFailsItsCallers) {
+  EmbeddingCache cache({.budget_bytes = 100});
+  auto answer = std::make_shared<Answer>();
+  cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(answer)).reset();
+  EXPECT_EQ(answer->calls, 1);
+  EXPECT_EQ(answer->found.status().code(), absl::StatusCode::kInternal);
+}
+
+TEST(EmbeddingCache, AFlightLivesAsLongAsOneCallerDoes) {
+  EmbeddingCache cache({.budget_bytes = 100});
+  bool leader_left = false;
+  bool follower_left = false;
+  const auto wanted_until = [](bool& left) {
+    return [&left](absl::Time /*now*/) {
+      return left ? absl::CancelledError("left") : absl::OkStatus();
+    };
+  };
+  auto leader = std::make_shared<Answer>();
+  auto follower = std::make_shared<Answer>();
+  auto flight =
+      cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, wanted_until(leader_left), Into(leader));
+  cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, wanted_until(follower_left), Into(follower));
+  leader_left = true;
+  EXPECT_TRUE(flight->Check(absl::Now()).ok());
+  follower_left = true;
+  const absl::Status why = flight->Check(absl::Now());
+  EXPECT_EQ(why.code(), absl::StatusCode::kCancelled);
+
+  // The dead flight takes nobody along: a newcomer leads a flight of its own.
+  auto newcomer = std::make_shared<Answer>();
+  auto second = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(newcomer));
+  ASSERT_NE(second, nullptr);
+  flight->Finish(why);
+  EXPECT_EQ(leader->calls, 1);
+  EXPECT_EQ(follower->calls, 1);
+  EXPECT_EQ(newcomer->calls, 0);
+  second->Finish(MakeEmbedding(10));
+  EXPECT_TRUE(newcomer->found.ok());
+}
+
+TEST(EmbeddingCache, ACallerWithoutBytesJoinsButNeverLeads) {
+  EmbeddingCache cache({.budget_bytes = 100});
+  auto answer = std::make_shared<Answer>();
+  EXPECT_EQ(cache.Get(Key("a"), EmbeddingCache::OnMiss::kFail, AlwaysWanted(), Into(answer)),
+            nullptr);
+  EXPECT_TRUE(absl::IsNotFound(answer->found.status()));
+  auto leader = std::make_shared<Answer>();
+  auto flight = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(leader));
+  auto joined = std::make_shared<Answer>();
+  cache.Get(Key("a"), EmbeddingCache::OnMiss::kFail, AlwaysWanted(), Into(joined));
+  flight->Finish(MakeEmbedding(10));
+  EXPECT_TRUE(joined->found.ok());
+}
+
+TEST(EmbeddingCache, TheLeastRecentlyUsedGoesFirst) {
+  Counts counts;
+  EmbeddingCache cache({.budget_bytes = 30}, &counts);
+  for (const char* name : {"a", "b", "c"}) Fill(cache, Key(name), 10);
+  EXPECT_NE(Peek(cache, Key("a")), nullptr);
+  Fill(cache, Key("d"), 10);
+  EXPECT_NE(Peek(cache, Key("a")), nullptr) << "used since";
+  EXPECT_EQ(Peek(cache, Key("b")), nullptr);
+  EXPECT_EQ(cache.bytes(), 30);
+  EXPECT_EQ(counts.evicted, 1);
+  EXPECT_EQ(counts.bytes, 30);
+  EXPECT_EQ(counts.entries, 3);
+}
+
+TEST(EmbeddingCache, BytesCountNotEntries) {
+  EmbeddingCache cache({.budget_bytes = 100});
+  for (int i = 0; i < 10; ++i) Fill(cache, Key(std::to_string(i)), 10);
+  EXPECT_EQ(cache.entries(), 10);
+  Fill(cache, Key("large"), 95);
+  EXPECT_EQ(cache.entries(), 1);
+  EXPECT_EQ(cache.bytes(), 95);
+}
+
+TEST(EmbeddingCache, WhatIsInUseIsNeverEvicted) {
+  EmbeddingCache cache({.budget_bytes = 20});
+  Fill(cache, Key("a"), 10);
+  std::shared_ptr<const Embedding> held = Peek(cache, Key("a"));
+  Fill(cache, Key("b"), 10);
+  Fill(cache, Key("c"), 10);
+  EXPECT_EQ(Peek(cache, Key("a")), held);
+  EXPECT_EQ(Peek(cache, Key("b")), nullptr) << "older than c, and idle";
+  EXPECT_EQ(cache.bytes(), 20);
+}
+
+TEST(EmbeddingCache, WhatWasInUseAboveTheBudgetGoesOnceItIsIdle) {
+  EmbeddingCache cache({.budget_bytes = 5});
+  Fill(cache, Key("a"), 10);
+  EXPECT_EQ(cache.bytes(), 10) << "it was in use while it was put in";
+  std::shared_ptr<const Embedding> held = Peek(cache, Key("a"));
+  cache.Trim();
+  EXPECT_EQ(cache.bytes(), 10);
+  held.reset();
+  cache.Trim();
+  EXPECT_EQ(cache.bytes(), 0);
+  EXPECT_EQ(cache.entries(), 0);
+}
+
+TEST(EmbeddingCache, NewFlightsAreRefusedWhileWhatIsInUseFillsTheBudget) {
+  EmbeddingCache cache({.budget_bytes = 10, .retry_after = absl::Milliseconds(70)});
+  Fill(cache, Key("a"), 10);
+  std::shared_ptr<const Embedding> held = Peek(cache, Key("a"));
+  auto answer = std::make_shared<Answer>();
+  EXPECT_EQ(cache.Get(Key("b"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(answer)),
+            nullptr);
+  EXPECT_EQ(ErrorReason(answer->found.status()), reason::kMemoryFull);
+  EXPECT_EQ(ErrorRetryAfter(answer->found.status()), absl::Milliseconds(70));
+  held.reset();
+  EXPECT_NE(cache.Get(Key("b"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(answer)),
+            nullptr);
+}
+
+TEST(EmbeddingCache, FlightsAreBounded) {
+  EmbeddingCache cache({.budget_bytes = 100, .max_flights = 1});
+  auto answer = std::make_shared<Answer>();
+  auto flight = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(answer));
+  auto refused = std::make_shared<Answer>();
+  EXPECT_EQ(cache.Get(Key("b"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(refused)),
+            nullptr);
+  EXPECT_EQ(ErrorReason(refused->found.status()), reason::kQueueFull);
+  flight->Finish(MakeEmbedding(1));
+  EXPECT_NE(cache.Get(Key("b"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(refused)),
+            nullptr);
+}
+
+TEST(EmbeddingLru, ReplacingAnEntryKeepsTheSumExact) {
+  EmbeddingLru lru(/*budget_bytes=*/100);
+  lru.Insert(Key("a"), MakeEmbedding(10));
+  lru.Insert(Key("a"), MakeEmbedding(25));
+  EXPECT_EQ(lru.bytes(), 25);
+  EXPECT_EQ(lru.entries(), 1);
+  lru.Insert(Key("b"), MakeEmbedding(5));
+  EXPECT_EQ(lru.bytes(), 30);
+  EXPECT_EQ(lru.InUseBytes(), 0);
+  const auto held = lru.Find(Key("b"));
+  EXPECT_EQ(lru.InUseBytes(), 5);
+}
+
+// Accounting and single flight under load: what the cache says it holds is what
+// lives.
+TEST(EmbeddingCacheStress, AccountingNeverDrifts) {
+  constexpr int kThreads = 4;
+  constexpr int kRounds = 1500;
+  constexpr int64_t kBytes = 10;
+  std::atomic<int> alive{0};
+  {
+    EmbeddingCache cache({.budget_bytes = 8 * kBytes});
+    std::atomic<int> answered{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < kRounds; ++i) {
+          const EmbeddingKey key = Key(std::to_string((i * 7 + t * 3) % 24));
+          auto flight =
+              cache.Get(key, EmbeddingCache::OnMiss::kLead, AlwaysWanted(),
+                        [&](absl::StatusOr<EmbeddingCache::Found> /*found*/) { ++answered; });
+          if (flight == nullptr) continue;
+          if (i % 11 == 0) {
+            flight->Finish(absl::InternalError("lost"));
+          } else {
+            flight->Finish(std::make_shared<const SizedEmbedding>(kBytes, &alive));
+          }
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    cache.Trim();
+    EXPECT_EQ(answered, kThreads * kRounds);
+    EXPECT_EQ(cache.bytes(), alive * kBytes);
+    EXPECT_EQ(cache.entries(), alive);
+    EXPECT_LE(cache.bytes(), 8 * kBytes);
+  }
+  EXPECT_EQ(alive, 0);
+}
+
+}  // namespace
+}  // namespace semsam

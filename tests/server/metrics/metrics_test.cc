@@ -1,0 +1,111 @@
+#include "server/metrics/metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "model/base/errors.h"
+
+namespace semsam {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+MetricsInfo Info() {
+  return {.version = "1.2.3",
+          .model_name = "swin-t",
+          .model_digest = "abcd",
+          .device = "cpu",
+          .trained = false};
+}
+
+TEST(Metrics, EverySeriesIsThereFromTheStart) {
+  const Metrics metrics(Info());
+  const std::string text = metrics.Text();
+  for (const char* line : {
+           "semsam_requests_total{code=\"OK\",method=\"Segment\"} 0\n",
+           "semsam_requests_total{code=\"UNAUTHENTICATED\",method=\"GetServerInfo\"} 0\n",
+           "semsam_request_duration_seconds_count{method=\"UploadImage\"} 0\n",
+           "semsam_time_to_first_mask_seconds_count 0\n",
+           "semsam_rejections_total{reason=\"QUEUE_FULL\"} 0\n",
+           "semsam_rejections_total{reason=\"OTHER\"} 0\n",
+           "semsam_cancellations_total{stage=\"decode_queue\"} 0\n",
+           "semsam_queue_depth{queue=\"encode\"} 0\n",
+           "semsam_queue_capacity{queue=\"masks\"} 0\n",
+           "semsam_queue_wait_seconds_count{queue=\"images\"} 0\n",
+           "semsam_stage_duration_seconds_count{stage=\"decoder\"} 0\n",
+           "semsam_batch_size_count{unit=\"queries\"} 0\n",
+           "semsam_cache_bytes 0\n",
+           "semsam_cache_capacity_bytes 0\n",
+           "semsam_cache_entries 0\n",
+           "semsam_cache_lookups_total{outcome=\"hit\"} 0\n",
+           "semsam_cache_evictions_total{tier=\"device\"} 0\n",
+           "semsam_sessions_active 0\n",
+           "semsam_sessions_created_total 0\n",
+           "semsam_sessions_closed_total{cause=\"max_age\"} 0\n",
+           "semsam_retained_image_bytes 0\n",
+           "semsam_upload_buffer_bytes 0\n",
+           "semsam_segment_calls_active 0\n",
+           "semsam_mask_bytes_count 0\n",
+           "semsam_ready 0\n",
+           "semsam_draining 0\n",
+           "semsam_build_info{version=\"1.2.3\"} 1\n",
+       }) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+  EXPECT_THAT(text, HasSubstr("semsam_model_info{device=\"cpu\",digest=\"abcd\",name=\"swin-t\","
+                              "trained=\"false\"} 1\n"));
+}
+
+TEST(Metrics, RecordsLandInTheirSeries) {
+  Metrics metrics(Info());
+  metrics.RecordRequest(Method::kSegment, absl::StatusCode::kNotFound, absl::Milliseconds(20));
+  metrics.RecordRejection(reason::kImageNotFound);
+  metrics.RecordRejection("something new");
+  metrics.RecordStage(Stage::kEncode, absl::Seconds(2));
+  metrics.RecordBatch(BatchKind::kQueries, 12);
+  metrics.SetQueueDepth(Queue::kDecode, 3, 18);
+  metrics.SetCapacity(Bounded::kCacheBytes, 100);
+  metrics.SetUsed(Bounded::kCacheBytes, 40);
+  metrics.RecordLookup(LookupOutcome::kMiss);
+  metrics.RecordSessionClosed(SessionClose::kIdle);
+  metrics.RecordCancellation(CancelStage::kMasks);
+  metrics.SetReady(true);
+  const std::string text = metrics.Text();
+  for (const char* line : {
+           "semsam_requests_total{code=\"NOT_FOUND\",method=\"Segment\"} 1\n",
+           "semsam_request_duration_seconds_bucket{method=\"Segment\",le=\"0.025\"} 1\n",
+           "semsam_rejections_total{reason=\"IMAGE_NOT_FOUND\"} 1\n",
+           "semsam_rejections_total{reason=\"OTHER\"} 1\n",
+           "semsam_stage_duration_seconds_sum{stage=\"encode\"} 2\n",
+           "semsam_batch_size_sum{unit=\"queries\"} 12\n",
+           "semsam_queue_depth{queue=\"decode\"} 3\n",
+           "semsam_queue_units{queue=\"decode\"} 18\n",
+           "semsam_cache_capacity_bytes 100\n",
+           "semsam_cache_bytes 40\n",
+           "semsam_cache_lookups_total{outcome=\"miss\"} 1\n",
+           "semsam_sessions_closed_total{cause=\"idle\"} 1\n",
+           "semsam_cancellations_total{stage=\"masks\"} 1\n",
+           "semsam_ready 1\n",
+       }) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+}
+
+TEST(Metrics, StatusCodesKeepTheirNames) {
+  Metrics metrics(Info());
+  metrics.RecordRequest(Method::kGetSession, absl::StatusCode::kUnavailable, absl::Seconds(1));
+  metrics.RecordRequest(Method::kGetSession, absl::StatusCode::kUnauthenticated, absl::Seconds(1));
+  EXPECT_THAT(metrics.Text(),
+              HasSubstr("semsam_requests_total{code=\"UNAVAILABLE\",method=\"GetSession\"} 1\n"));
+  EXPECT_THAT(
+      metrics.Text(),
+      HasSubstr("semsam_requests_total{code=\"UNAUTHENTICATED\",method=\"GetSession\"} 1\n"));
+  EXPECT_THAT(metrics.Text(),
+              Not(HasSubstr("semsam_requests_total{code=\"OK\",method=\"GetSession\"} 1\n")));
+}
+
+}  // namespace
+}  // namespace semsam
