@@ -11,11 +11,11 @@
 #include "model/base/clock.h"
 #include "model/segmenter.h"
 #include "server/app/server_options.h"
-#include "server/app/ticker.h"
 #include "server/metrics/metrics.h"
 #include "server/metrics/metrics_exposer.h"
 #include "server/pipeline/engine.h"
 #include "server/pipeline/image_stages.h"
+#include "server/pipeline/ticker.h"
 #include "server/rpc/rpc_server.h"
 
 namespace semsam {

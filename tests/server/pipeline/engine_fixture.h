@@ -17,7 +17,7 @@
 #include "server/pipeline/engine.h"
 #include "tests/fakes/fake_image_stages.h"
 #include "tests/fakes/fake_segmenter.h"
-#include "tests/fakes/notification.h"
+#include "tests/fakes/model_gate.h"
 
 namespace semsam {
 
@@ -100,41 +100,6 @@ class UploadLog {
     absl::StatusOr<UploadedImage> image ABSL_GUARDED_BY(mutex) = absl::UnknownError("not done");
   };
   const std::shared_ptr<State> state_ = std::make_shared<State>();
-};
-
-// Lets a test hold the model inside a call. Thread-safe.
-class ModelGate {
- public:
-  // For FakeSegmenterOptions: announces each call, and blocks while shut.
-  std::function<absl::Status()> Hook() {
-    return [this] {
-      MutexLock lock(mutex_);
-      ++entered_;
-      changed_.NotifyAll();
-      while (shut_) changed_.Wait(mutex_);
-      return absl::OkStatus();
-    };
-  }
-  void Shut() {
-    MutexLock lock(mutex_);
-    shut_ = true;
-  }
-  void Open() {
-    MutexLock lock(mutex_);
-    shut_ = false;
-    changed_.NotifyAll();
-  }
-  // Waits until `calls` calls reached the model since the start.
-  void WaitForCalls(int calls) {
-    MutexLock lock(mutex_);
-    while (entered_ < calls) changed_.Wait(mutex_);
-  }
-
- private:
-  Mutex mutex_;
-  CondVar changed_;
-  int entered_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool shut_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 class EngineFixture : public ::testing::Test {

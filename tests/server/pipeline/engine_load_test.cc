@@ -4,13 +4,13 @@
 #include <thread>
 
 #include "model/base/errors.h"
+#include "tests/fakes/metric_value.h"
 #include "tests/server/pipeline/engine_fixture.h"
 
 namespace semsam {
 namespace {
 
 using ::testing::Contains;
-using ::testing::HasSubstr;
 
 class EngineLoadTest : public EngineFixture {};
 
@@ -84,10 +84,10 @@ TEST_F(EngineLoadTest, AFullGateRefusesAtOnceAndTellsWhenToTryAgain) {
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(ErrorReason(status), reason::kQueueFull);
   EXPECT_TRUE(ErrorRetryAfter(status).has_value());
-  EXPECT_THAT(metrics_.Text(), HasSubstr("semsam_segment_calls_active 2\n"));
+  EXPECT_EQ(MetricValue(metrics_, "semsam_segment_calls_active"), "2");
   decodes_.Open();
   for (SegmentLog& log : logs) EXPECT_TRUE(log.Wait().ok());
-  EXPECT_THAT(metrics_.Text(), HasSubstr("semsam_segment_calls_active 0\n"));
+  EXPECT_EQ(MetricValue(metrics_, "semsam_segment_calls_active"), "0");
 }
 
 TEST_F(EngineLoadTest, TheGateCountsQueriesToo) {
@@ -138,7 +138,7 @@ TEST_F(EngineLoadTest, ACancelledClickNeverReachesTheModel) {
   decodes_.Open();
   EXPECT_TRUE(running.Wait().ok());
   EXPECT_EQ(segmenter_->decoded_requests(), 1);
-  EXPECT_THAT(metrics_.Text(), HasSubstr("semsam_cancellations_total{stage=\"decode_queue\"} 1\n"));
+  EXPECT_EQ(MetricValue(metrics_, "semsam_cancellations_total{stage=\"decode_queue\"}"), "1");
 }
 
 TEST_F(EngineLoadTest, AnExpiredClickNeverReachesTheModel) {
@@ -252,7 +252,7 @@ TEST_F(EngineLoadTest, ACancelledSlowReaderLetsGo) {
   // Whether the call had paused already or not, somebody notices.
   engine_->Tick();
   EXPECT_EQ(slow.Wait().status().code(), absl::StatusCode::kCancelled);
-  EXPECT_THAT(metrics_.Text(), HasSubstr("semsam_segment_calls_active 0\n"));
+  EXPECT_EQ(MetricValue(metrics_, "semsam_segment_calls_active"), "0");
 }
 
 TEST_F(EngineLoadTest, ASlowReaderEndsAtItsDeadline) {
@@ -337,11 +337,11 @@ TEST_F(EngineLoadTest, ShutdownAnswersEverybodyExactlyOnce) {
 TEST_F(EngineLoadTest, ExpiredSessionsAreSweptByTheTick) {
   Start();
   NewSession();
-  EXPECT_THAT(metrics_.Text(), HasSubstr("semsam_sessions_active 1\n"));
+  EXPECT_EQ(MetricValue(metrics_, "semsam_sessions_active"), "1");
   clock_.Advance(absl::Minutes(11));
   engine_->Tick();
-  EXPECT_THAT(metrics_.Text(), HasSubstr("semsam_sessions_active 0\n"));
-  EXPECT_THAT(metrics_.Text(), HasSubstr("semsam_sessions_closed_total{cause=\"idle\"} 1\n"));
+  EXPECT_EQ(MetricValue(metrics_, "semsam_sessions_active"), "0");
+  EXPECT_EQ(MetricValue(metrics_, "semsam_sessions_closed_total{cause=\"idle\"}"), "1");
 }
 
 // Everything at once, under a cache a fraction of what is asked for: every call is
@@ -377,10 +377,9 @@ TEST_F(EngineLoadTest, ManyCallersUnderASmallCache) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(unexpected, 0);
   engine_->Tick();
-  const std::string text = metrics_.Text();
-  EXPECT_THAT(text, HasSubstr("semsam_segment_calls_active 0\n"));
-  EXPECT_THAT(text, HasSubstr("semsam_segment_queries_active 0\n"));
-  EXPECT_THAT(text, HasSubstr("semsam_cache_bytes 3000\n"));
+  EXPECT_EQ(MetricValue(metrics_, "semsam_segment_calls_active"), "0");
+  EXPECT_EQ(MetricValue(metrics_, "semsam_segment_queries_active"), "0");
+  EXPECT_EQ(MetricValue(metrics_, "semsam_cache_bytes"), "3000");
 }
 
 }  // namespace

@@ -11,7 +11,6 @@ namespace semsam {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 class EngineSegmentTest : public EngineFixture {};

@@ -3,12 +3,11 @@
 
 #include "model/base/errors.h"
 #include "server/pipeline/sha256.h"
+#include "tests/fakes/metric_value.h"
 #include "tests/server/pipeline/engine_fixture.h"
 
 namespace semsam {
 namespace {
-
-using ::testing::HasSubstr;
 
 class EngineUploadTest : public EngineFixture {};
 
@@ -63,7 +62,7 @@ TEST_F(EngineUploadTest, AnEvictedEmbeddingIsMadeAgainWithoutTheClientNoticing) 
     }
   }
   EXPECT_EQ(segmenter_->encoded_images(), 8);
-  EXPECT_THAT(metrics_.Text(), HasSubstr("semsam_cache_bytes 1000\n"));
+  EXPECT_EQ(MetricValue(metrics_, "semsam_cache_bytes"), "1000");
 }
 
 TEST_F(EngineUploadTest, AnImageThatIsNoLongerHeldIsNotFoundWithItsDigest) {
@@ -150,9 +149,9 @@ TEST_F(EngineUploadTest, UploadsTogetherAreBoundedAndGiveTheirBytesBack) {
     const absl::Status status = third->Append("x");
     EXPECT_EQ(ErrorReason(status), reason::kMemoryFull);
     EXPECT_TRUE(ErrorRetryAfter(status).has_value());
-    EXPECT_THAT(metrics_.Text(), HasSubstr("semsam_upload_buffer_bytes 2097152\n"));
+    EXPECT_EQ(MetricValue(metrics_, "semsam_upload_buffer_bytes"), "2097152");
   }
-  EXPECT_THAT(metrics_.Text(), HasSubstr("semsam_upload_buffer_bytes 0\n"));
+  EXPECT_EQ(MetricValue(metrics_, "semsam_upload_buffer_bytes"), "0");
 }
 
 TEST_F(EngineUploadTest, ASessionThatEndsDuringItsUploadIsNotFound) {

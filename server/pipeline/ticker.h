@@ -1,6 +1,6 @@
 // Calls a function at even intervals, on a thread of its own.
-#ifndef SEMSAM_SERVER_APP_TICKER_H_
-#define SEMSAM_SERVER_APP_TICKER_H_
+#ifndef SEMSAM_SERVER_PIPELINE_TICKER_H_
+#define SEMSAM_SERVER_PIPELINE_TICKER_H_
 
 #include <functional>
 #include <thread>
@@ -32,4 +32,4 @@ class Ticker {
 
 }  // namespace semsam
 
-#endif  // SEMSAM_SERVER_APP_TICKER_H_
+#endif  // SEMSAM_SERVER_PIPELINE_TICKER_H_

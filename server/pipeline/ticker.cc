@@ -1,4 +1,4 @@
-#include "server/app/ticker.h"
+#include "server/pipeline/ticker.h"
 
 #include <utility>
 

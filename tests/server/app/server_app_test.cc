@@ -1,0 +1,226 @@
+// The whole server but for the network: real pictures, metrics over HTTP, ports,
+// drain.
+#include "server/app/server_app.h"
+
+#include <gmock/gmock.h>
+#include <google/rpc/error_details.pb.h>
+#include <google/rpc/status.pb.h>
+#include <grpcpp/create_channel.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/base/errors.h"
+#include "model/image/mask_codec.h"
+#include "model/image/run_lengths.h"
+#include "semsam/v1/segmentation_service.grpc.pb.h"
+#include "tests/fakes/fake_segmenter.h"
+
+namespace semsam {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A photo of 451 x 300 pixels.
+std::string Photo() {
+  std::ifstream file(SEMSAM_SOURCE_DIR "/deploy/demo/chelsea.jpg", std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+void AppendBigEndian(std::string& out, uint32_t value) {
+  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));
+}
+
+// The start of a PNG file that claims 100,000 x 100,000 pixels. A reader that
+// checks sizes first never gets to the checksum.
+std::string HugePng() {
+  std::string png("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16);
+  AppendBigEndian(png, 100000);
+  AppendBigEndian(png, 100000);
+  png.append("\x08\x02\0\0\0", 5);
+  AppendBigEndian(png, 0x12345678);
+  return png;
+}
+
+// The answer to GET /metrics on a loopback port.
+std::string Scrape(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string answer;
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+    const std::string request = "GET /metrics HTTP/1.0\r\n\r\n";
+    if (write(fd, request.data(), request.size()) == static_cast<ssize_t>(request.size())) {
+      char buffer[4096];
+      for (ssize_t got; (got = read(fd, buffer, sizeof(buffer))) > 0;) answer.append(buffer, got);
+    }
+  }
+  close(fd);
+  return answer;
+}
+
+class ServerAppTest : public ::testing::Test {
+ protected:
+  void Start() {
+    options_.rpc.listen = "127.0.0.1:0";
+    auto app = ServerApp::Start(options_, std::make_unique<FakeSegmenter>());
+    ASSERT_TRUE(app.ok()) << app.status();
+    app_ = *std::move(app);
+    Connect(app_->address());
+  }
+
+  void Connect(const std::string& address) {
+    stub_ = v1::SegmentationService::NewStub(
+        grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+  }
+
+  grpc::Status SegmentOnce(const std::string& image, v1::SegmentOnceResponse& response,
+                           v1::MaskEncoding encoding = v1::MASK_ENCODING_COCO_RLE) {
+    v1::SegmentOnceRequest request;
+    request.set_image_bytes(image);
+    request.mutable_options()->set_encoding(encoding);
+    request.add_prompts()->mutable_click()->set_x(200);
+    request.mutable_prompts(0)->mutable_click()->set_y(150);
+    grpc::ClientContext context;
+    return stub_->SegmentOnce(&context, request, &response);
+  }
+
+  // "field reason" of a refusal.
+  static std::string FieldAndReason(const grpc::Status& status) {
+    google::rpc::Status details;
+    google::rpc::ErrorInfo info;
+    google::rpc::BadRequest bad_request;
+    if (!details.ParseFromString(status.error_details()) || details.details_size() != 2 ||
+        !details.details(0).UnpackTo(&info) || !details.details(1).UnpackTo(&bad_request)) {
+      return "no details";
+    }
+    return bad_request.field_violations(0).field() + " " + info.reason();
+  }
+
+  ServerOptions options_;
+  std::unique_ptr<ServerApp> app_;
+  std::unique_ptr<v1::SegmentationService::Stub> stub_;
+};
+
+TEST_F(ServerAppTest, ARealPhotoGetsRealMasksInEveryEncoding) {
+  Start();
+  v1::SegmentOnceResponse response;
+  ASSERT_TRUE(SegmentOnce(Photo(), response).ok());
+  ASSERT_EQ(response.masks_size(), 6);
+  for (const v1::Mask& mask : response.masks()) {
+    const ImageSize size{300, 451};
+    EXPECT_EQ(static_cast<int>(mask.size().height()), size.height);
+    EXPECT_EQ(static_cast<int>(mask.size().width()), size.width);
+    const auto runs = DecodeCocoString(mask.coco_rle(), size);
+    ASSERT_TRUE(runs.ok()) << runs.status();
+    EXPECT_EQ(static_cast<int64_t>(mask.area()), MaskArea(*runs));
+    // The fake draws a disc around the click.
+    const double x = mask.box().x() + mask.box().width() / 2.0;
+    EXPECT_NEAR(x, 200, 3);
+    EXPECT_GT(mask.stability(), 0.5);
+  }
+  v1::SegmentOnceResponse bits;
+  ASSERT_TRUE(SegmentOnce(Photo(), bits, v1::MASK_ENCODING_PACKED_BITS).ok());
+  EXPECT_EQ(bits.masks(0).packed_bits().size(), 300 * 57);
+  v1::SegmentOnceResponse png;
+  ASSERT_TRUE(SegmentOnce(Photo(), png, v1::MASK_ENCODING_PNG).ok());
+  EXPECT_EQ(png.masks(0).png().substr(1, 3), "PNG");
+  v1::SegmentOnceResponse polygons;
+  ASSERT_TRUE(SegmentOnce(Photo(), polygons, v1::MASK_ENCODING_POLYGONS).ok());
+  EXPECT_GE(polygons.masks(0).polygons().polygons(0).xy_size(), 6);
+}
+
+TEST_F(ServerAppTest, BrokenPicturesAreRefusedAndTheServerLives) {
+  Start();
+  v1::SegmentOnceResponse response;
+  const std::string photo = Photo();
+  EXPECT_EQ(FieldAndReason(SegmentOnce(photo.substr(0, photo.size() / 2), response)),
+            "image_bytes IMAGE_UNDECODABLE");
+  EXPECT_EQ(FieldAndReason(SegmentOnce(HugePng(), response)), "image_bytes IMAGE_TOO_LARGE");
+  EXPECT_EQ(FieldAndReason(SegmentOnce("hello", response)), "image_bytes IMAGE_UNDECODABLE");
+  const auto line = EncodeMaskPng({.size = {2, 900}, .pixels = std::vector<uint8_t>(1800)});
+  EXPECT_EQ(FieldAndReason(SegmentOnce(*line, response)), "image_bytes IMAGE_TOO_LARGE")
+      << "too long for its height";
+  EXPECT_TRUE(SegmentOnce(photo, response).ok());
+}
+
+TEST_F(ServerAppTest, MetricsHaveAPortOfTheirOwn) {
+  options_.metrics_listen = "127.0.0.1:0";
+  Start();
+  v1::SegmentOnceResponse response;
+  ASSERT_TRUE(SegmentOnce(Photo(), response).ok());
+  const std::string scraped = Scrape(app_->metrics_port());
+  EXPECT_THAT(scraped, HasSubstr("semsam_requests_total{code=\"OK\",method=\"SegmentOnce\"} 1"));
+  EXPECT_THAT(scraped, HasSubstr("semsam_stage_duration_seconds_count{stage=\"image_decode\"} 1"));
+  EXPECT_THAT(scraped, HasSubstr("semsam_stage_duration_seconds_count{stage=\"mask_encode\"} 6"));
+  EXPECT_THAT(scraped, HasSubstr("semsam_ready 1"));
+}
+
+TEST_F(ServerAppTest, APortThatIsTakenIsAnError) {
+  options_.metrics_listen = "127.0.0.1:0";
+  Start();
+  ServerOptions second;
+  second.rpc.listen = app_->address();
+  EXPECT_EQ(ServerApp::Start(second, std::make_unique<FakeSegmenter>()).status().code(),
+            absl::StatusCode::kUnavailable);
+  second.rpc.listen = "127.0.0.1:0";
+  second.metrics_listen = "127.0.0.1:" + std::to_string(app_->metrics_port());
+  EXPECT_EQ(ServerApp::Start(second, std::make_unique<FakeSegmenter>()).status().code(),
+            absl::StatusCode::kUnavailable);
+}
+
+TEST_F(ServerAppTest, AUnixSocketIsServed) {
+  const std::string path = ::testing::TempDir() + "semsam_app_test_" + std::to_string(getpid());
+  options_.rpc.listen = "unix:" + path;
+  auto app = ServerApp::Start(options_, std::make_unique<FakeSegmenter>());
+  ASSERT_TRUE(app.ok()) << app.status();
+  EXPECT_EQ((*app)->address(), "unix:" + path);
+  EXPECT_EQ((*app)->port(), 0);
+  Connect((*app)->address());
+  v1::SegmentOnceResponse response;
+  EXPECT_TRUE(SegmentOnce(Photo(), response).ok());
+}
+
+TEST_F(ServerAppTest, ADrainedServerStops) {
+  Start();
+  v1::SegmentOnceResponse response;
+  ASSERT_TRUE(SegmentOnce(Photo(), response).ok());
+  EXPECT_TRUE(app_->Drain().ok());
+  EXPECT_EQ(SegmentOnce(Photo(), response).error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(ServerAppTest, BadOptionsNameTheirField) {
+  const ModelConfig config = SwinT();
+  EXPECT_TRUE(options_.Validate(config).ok()) << options_.Validate(config);
+  struct Case {
+    const char* field;
+    std::function<void(ServerOptions&)> spoil;
+  };
+  const Case cases[] = {
+      {"listen", [](ServerOptions& o) { o.rpc.listen = "50051"; }},
+      {"max_message_bytes", [](ServerOptions& o) { o.rpc.max_message_bytes = 17 << 20; }},
+      {"drain_grace", [](ServerOptions& o) { o.drain_grace = -absl::Seconds(1); }},
+      {"max_chunk_bytes", [](ServerOptions& o) { o.engine.max_chunk_bytes = 4 << 20; }},
+      {"image.max_bytes", [](ServerOptions& o) { o.engine.image.max_bytes = 0; }},
+      {"max_deadline", [](ServerOptions& o) { o.engine.max_deadline = absl::Seconds(1); }},
+      {"sessions.max_age", [](ServerOptions& o) { o.engine.sessions.max_age = absl::Seconds(1); }},
+  };
+  for (const Case& test : cases) {
+    ServerOptions options;
+    test.spoil(options);
+    EXPECT_EQ(ErrorField(options.Validate(config)), test.field);
+  }
+}
+
+}  // namespace
+}  // namespace semsam
