@@ -45,8 +45,9 @@ std::array<at::Tensor, 4> Swin::Forward(const at::Tensor& image, const ForwardHo
   for (int s = 0; s < 4; ++s) {
     const Stage& stage = stages_[s];
     for (size_t b = 0; b < stage.blocks.size(); ++b) {
-      x = RunBlock(stage.blocks[b], x);
-      if (hook) hook(absl::StrCat("layers", s, "_block", b), x);
+      const std::string name = absl::StrCat("layers", s, "_block", b);
+      x = RunBlock(stage.blocks[b], x, name, hook);
+      if (hook) hook(name, x);
     }
     features[s] = ops::AddLayerNorm(stage.output_norm, x, {}, path_);
     if (s < 3) {
@@ -70,10 +71,13 @@ at::Tensor Swin::EmbedPatches(const at::Tensor& image) const {
   return ops::AddLayerNorm(patch_norm_, patch_projection_(patches), {}, path_);
 }
 
-at::Tensor Swin::RunBlock(const Block& block, const at::Tensor& x) const {
+at::Tensor Swin::RunBlock(const Block& block, const at::Tensor& x, const std::string& name,
+                          const ForwardHook& hook) const {
   const at::Tensor qkv = block.qkv(ops::AddLayerNorm(block.norm1, x, {}, path_));
   const at::Tensor attended = ops::WindowAttention(block.attention, qkv, block.shift, path_);
-  at::Tensor sum = block.projection(attended).add_(x);
+  at::Tensor sum = block.projection(attended);
+  if (hook) hook(name + "_attn", sum);
+  sum.add_(x);
   const at::Tensor normed = ops::AddLayerNorm(block.norm2, sum, {}, path_);
   const int64_t channels = x.size(3);
   return sum.add_(block.mlp(normed.view({-1, channels})).view(x.sizes()));

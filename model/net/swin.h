@@ -22,8 +22,9 @@ class Swin final : public Backbone {
   std::array<at::Tensor, 4> Forward(const at::Tensor& image) const override {
     return Forward(image, nullptr);
   }
-  // Hooked outputs: "patch_embed", "layers0_block1", "layers0_downsample" and so
-  // on, [B, H, W, C] before any output norm.
+  // Hooked outputs: "patch_embed", "layers0_block1_attn" (before its residual),
+  // "layers0_block1", "layers0_downsample" and so on, [B, H, W, C] before any
+  // output norm.
   std::array<at::Tensor, 4> Forward(const at::Tensor& image, const ForwardHook& hook) const;
 
  private:
@@ -45,7 +46,8 @@ class Swin final : public Backbone {
   };
 
   at::Tensor EmbedPatches(const at::Tensor& image) const;
-  at::Tensor RunBlock(const Block& block, const at::Tensor& x) const;
+  at::Tensor RunBlock(const Block& block, const at::Tensor& x, const std::string& name,
+                      const ForwardHook& hook) const;
   at::Tensor MergePatches(const Stage& stage, const at::Tensor& x) const;
 
   SwinConfig config_;

@@ -12,6 +12,7 @@
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "model/net/load_model.h"
+#include "model/net/prompt_tensors.h"
 #include "model/torch/catch.h"
 #include "model/torch/runtime.h"
 
@@ -195,32 +196,20 @@ DecoderInput TorchSegmenter::MakeInput(absl::Span<const DecodeRequest> requests,
                                        std::vector<ops::PyramidMemory>& memories) const {
   DecoderInput input;
   std::map<const TorchEmbedding*, int> image_index;
-  std::vector<float> boxes;
-  std::vector<int64_t> rows;
+  std::vector<at::Tensor> boxes, rows;
   for (size_t r : batch) {
     const auto* embedding = static_cast<const TorchEmbedding*>(requests[r].embedding.get());
     const auto [it, added] = image_index.emplace(embedding, static_cast<int>(memories.size()));
     if (added) memories.push_back(embedding->features().memory);
-    // Prompts are relative to the unpadded image; product and quotient are
-    // rounded one after the other, as published.
-    const ImageSize network = embedding->network_size();
-    const ImageSize padded = embedding->padded_size();
-    const auto scale = [](float value, int from, int to) {
-      return value * static_cast<float>(from) / static_cast<float>(to);
-    };
-    for (const Prompt& prompt : requests[r].prompts) {
-      input.image_of_prompt.push_back(it->second);
-      boxes.push_back(scale(prompt.cx, network.width, padded.width));
-      boxes.push_back(scale(prompt.cy, network.height, padded.height));
-      boxes.push_back(scale(prompt.w, network.width, padded.width));
-      boxes.push_back(scale(prompt.h, network.height, padded.height));
-      rows.push_back(prompt.point_or_box);
-    }
+    const std::vector<Prompt>& prompts = requests[r].prompts;
+    input.image_of_prompt.insert(input.image_of_prompt.end(), prompts.size(), it->second);
+    boxes.push_back(PromptBoxes(prompts, embedding->network_size(), embedding->padded_size()));
+    rows.push_back(PromptRows(prompts));
   }
-  const int64_t prompts = static_cast<int64_t>(rows.size());
+  const int64_t prompts = static_cast<int64_t>(input.image_of_prompt.size());
   input.images = memories;
-  input.boxes = at::tensor(boxes).view({prompts, 4}).to(device_);
-  input.point_or_box = at::tensor(rows).to(device_);
+  input.boxes = at::cat(boxes).to(device_);
+  input.point_or_box = at::cat(rows).to(device_);
   input.prompts_per_group = requests[batch.front()].joint_attention ? prompts : 1;
   return input;
 }

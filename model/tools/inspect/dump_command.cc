@@ -13,6 +13,7 @@
 #include "model/image/decode_image.h"
 #include "model/image/resize.h"
 #include "model/net/load_model.h"
+#include "model/net/prompt_tensors.h"
 #include "model/tools/inspect/command_line.h"
 #include "model/tools/inspect/prompts_json.h"
 #include "model/torch/catch.h"
@@ -111,25 +112,11 @@ absl::StatusOr<Encoded> EncodeAndWrite(const SemanticSam& network, const Rgb8Ima
 
 DecoderInput MakeInput(const Encoded& image, const std::vector<ops::PyramidMemory>& memories,
                        const PromptGroup& group, const at::Device& device) {
-  const auto scale = [](float value, int from, int to) {
-    return value * static_cast<float>(from) / static_cast<float>(to);
-  };
-  const ImageSize& from = image.network;
-  const ImageSize& to = image.padded;
-  std::vector<float> boxes;
-  std::vector<int64_t> rows;
-  for (const Prompt& prompt : group.prompts) {
-    boxes.push_back(scale(prompt.cx, from.width, to.width));
-    boxes.push_back(scale(prompt.cy, from.height, to.height));
-    boxes.push_back(scale(prompt.w, from.width, to.width));
-    boxes.push_back(scale(prompt.h, from.height, to.height));
-    rows.push_back(prompt.point_or_box);
-  }
-  const int64_t count = static_cast<int64_t>(rows.size());
+  const int64_t count = static_cast<int64_t>(group.prompts.size());
   return {.images = memories,
-          .image_of_prompt = std::vector<int>(rows.size(), 0),
-          .boxes = at::tensor(boxes).view({count, 4}).to(device),
-          .point_or_box = at::tensor(rows).to(device),
+          .image_of_prompt = std::vector<int>(group.prompts.size(), 0),
+          .boxes = PromptBoxes(group.prompts, image.network, image.padded).to(device),
+          .point_or_box = PromptRows(group.prompts).to(device),
           .prompts_per_group = group.joint ? count : 1};
 }
 

@@ -13,6 +13,7 @@
 
 #include "model/image/decode_image.h"
 #include "model/net/load_model.h"
+#include "model/net/prompt_tensors.h"
 #include "tests/support/golden.h"
 
 namespace semsam::testing {
@@ -61,23 +62,30 @@ inline EncodedImage EncodeParityImage(const SemanticSam& network, char name) {
   return result;
 }
 
-// Prompts (cx, cy, w, h relative to the unpadded image) on one image, all layers.
+// Prompts from boxes [P, 4] (cx, cy, w, h relative to the unpadded image) and rows
+// of the point-or-box embedding.
+inline std::vector<Prompt> MakePrompts(const at::Tensor& boxes, const std::vector<int64_t>& rows) {
+  std::vector<Prompt> prompts;
+  const at::Tensor values = boxes.contiguous();
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const float* box = values.const_data_ptr<float>() + 4 * i;
+    prompts.push_back({box[0], box[1], box[2], box[3], static_cast<int>(rows[i])});
+  }
+  return prompts;
+}
+
+// Runs prompts on one image, all layers.
 inline DecoderOutput RunPrompts(const SemanticSam& network, const EncodedImage& image,
                                 const at::Tensor& boxes, const std::vector<int64_t>& rows,
                                 bool joint, const ForwardHook& hook = nullptr) {
   const std::vector<ops::PyramidMemory> memories = {image.features.memory};
-  const ImageSize& from = image.geometry.network;
-  const ImageSize& to = image.geometry.padded;
-  const at::Tensor numerator =
-      at::tensor({float(from.width), float(from.height), float(from.width), float(from.height)});
-  const at::Tensor denominator =
-      at::tensor({float(to.width), float(to.height), float(to.width), float(to.height)});
-  const int64_t count = boxes.size(0);
-  const DecoderInput input = {.images = memories,
-                              .image_of_prompt = std::vector<int>(count, 0),
-                              .boxes = boxes * numerator / denominator,
-                              .point_or_box = at::tensor(rows),
-                              .prompts_per_group = joint ? count : 1};
+  const std::vector<Prompt> prompts = MakePrompts(boxes, rows);
+  const DecoderInput input = {
+      .images = memories,
+      .image_of_prompt = std::vector<int>(prompts.size(), 0),
+      .boxes = PromptBoxes(prompts, image.geometry.network, image.geometry.padded),
+      .point_or_box = PromptRows(prompts),
+      .prompts_per_group = joint ? static_cast<int64_t>(prompts.size()) : 1};
   return network.decoder().Forward(input, /*every_layer=*/true, hook);
 }
 
