@@ -42,7 +42,7 @@ class ServerApp {
   ServerApp(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter);
 
   const ServerOptions options_;
-  const RealClock clock_;
+  RealClock clock_;
   // In order of construction: destroyed in reverse, so that whoever calls goes
   // before what it calls.
   const std::unique_ptr<Segmenter> segmenter_;

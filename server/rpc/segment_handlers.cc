@@ -42,6 +42,7 @@ class SegmentReactor final : public grpc::ServerWriteReactor<v1::SegmentResponse
 
   void OnWriteDone(bool ok) override {
     int64_t written_bytes = 0;
+    Step step;
     {
       MutexLock lock(mutex_);
       written_bytes = pending_.front().bytes;
@@ -49,10 +50,11 @@ class SegmentReactor final : public grpc::ServerWriteReactor<v1::SegmentResponse
       writing_ = false;
       // After one failed write no other can succeed.
       if (!ok) broken_ = true;
+      step = NextStep();
     }
     if (!ok) Leave();
     slot_->Consumed(written_bytes);
-    WriteOrFinish();
+    if (step.any()) Take(step);
   }
 
   void OnCancel() override { Leave(); }
@@ -103,18 +105,51 @@ class SegmentReactor final : public grpc::ServerWriteReactor<v1::SegmentResponse
     int64_t early_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   };
 
+  // What carries the stream on: a write, the status, or nothing for now.
+  struct Step {
+    const v1::SegmentResponse* write = nullptr;
+    std::optional<absl::Status> end;
+
+    bool any() const { return write != nullptr || end.has_value(); }
+  };
+
+  // Whoever changes the state decides in the same breath: once the lock is gone,
+  // another thread may send the status, and with it end the reactor.
+  Step NextStep() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (writing_) return {};
+    if (broken_) pending_.clear();
+    if (!pending_.empty()) {
+      writing_ = true;
+      return {.write = &pending_.front().response};  // a deque's elements stay in place
+    }
+    return {.end = std::exchange(end_, std::nullopt)};
+  }
+
+  // Outside the lock, because gRPC may call back from here, and only with a step to
+  // take: without one the reactor may be gone.
+  void Take(const Step& step) {
+    if (step.write != nullptr) {
+      StartWrite(step.write);
+    } else {
+      Finish(scope_.End(*step.end));
+    }
+  }
+
   void OnMask(SegmentMask mask) {
     Pending next;
     next.bytes = mask.data.size_bytes();
     *next.response.mutable_mask() = ToProto(std::move(mask));
+    Step step;
     {
       MutexLock lock(mutex_);
       pending_.push_back(std::move(next));
+      step = NextStep();
     }
-    WriteOrFinish();
+    if (step.any()) Take(step);
   }
 
   void OnEnd(absl::StatusOr<SegmentSummary> summary) {
+    Step step;
     {
       MutexLock lock(mutex_);
       end_ = summary.status();
@@ -125,34 +160,9 @@ class SegmentReactor final : public grpc::ServerWriteReactor<v1::SegmentResponse
         // What was not sent is not worth waiting for.
         broken_ = true;
       }
+      step = NextStep();
     }
-    WriteOrFinish();
-  }
-
-  // Carries the stream on by one step, unless a write is outstanding.
-  void WriteOrFinish() {
-    const v1::SegmentResponse* next = nullptr;
-    absl::Status end;
-    {
-      MutexLock lock(mutex_);
-      if (writing_ || finished_) return;
-      if (broken_) pending_.clear();
-      if (!pending_.empty()) {
-        writing_ = true;
-        next = &pending_.front().response;  // a deque's elements stay where they are
-      } else if (end_.has_value()) {
-        finished_ = true;
-        end = *end_;
-      } else {
-        return;
-      }
-    }
-    // Outside the lock: gRPC may call back from here.
-    if (next != nullptr) {
-      StartWrite(next);
-    } else {
-      Finish(scope_.End(end));
-    }
+    if (step.any()) Take(step);
   }
 
   // Nobody reads any more: the work stops where it is.
@@ -168,8 +178,7 @@ class SegmentReactor final : public grpc::ServerWriteReactor<v1::SegmentResponse
   std::deque<Pending> pending_ ABSL_GUARDED_BY(mutex_);  // front: being written
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;
-  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
-  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
+  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);  // known and not yet sent
   CallAlarm alarm_;
 };
 

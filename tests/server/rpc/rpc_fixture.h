@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "model/base/mutex.h"
 #include "semsam/v1/segmentation_service.grpc.pb.h"
 #include "server/metrics/metrics.h"
 #include "server/pipeline/engine.h"
@@ -19,6 +20,7 @@
 #include "server/rpc/rpc_server.h"
 #include "tests/fakes/fake_image_stages.h"
 #include "tests/fakes/fake_segmenter.h"
+#include "tests/fakes/metric_value.h"
 #include "tests/fakes/model_gate.h"
 
 namespace semsam {
@@ -76,7 +78,11 @@ class RpcFixture : public ::testing::Test {
     auto engine = Engine::Create(options_, *segmenter_, *stages_, clock_, metrics_);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
-    ticker_ = std::make_unique<Ticker>(absl::Milliseconds(20), [this] { engine_->Tick(); });
+    ticker_ = std::make_unique<Ticker>(absl::Milliseconds(20), [this] {
+      engine_->Tick();
+      MutexLock lock(tick_mutex_);
+      ticked_.NotifyAll();
+    });
     rpc_options_.listen = "127.0.0.1:0";
     rpc_options_.version = "1.2.3";
     auto server = RpcServer::Start(rpc_options_, *engine_, metrics_, clock_);
@@ -99,6 +105,13 @@ class RpcFixture : public ::testing::Test {
       EXPECT_EQ(segmenter_->overlapping_calls(), 0);
     }
     if (engine_ != nullptr) engine_->Shutdown();
+  }
+
+  // Waits until a series stands at `value`, looking once a tick; a test that waits
+  // for what never comes runs into the time limit of ctest.
+  void WaitForMetric(const std::string& series, const std::string& value) {
+    MutexLock lock(tick_mutex_);
+    while (MetricValue(metrics_, series) != value) ticked_.Wait(tick_mutex_);
   }
 
   std::string NewSession() {
@@ -182,13 +195,15 @@ class RpcFixture : public ::testing::Test {
   FakeSegmenterOptions fake_options_;
   size_t mask_bytes_ = 0;
 
-  const RealClock clock_;
+  RealClock clock_;
   Metrics metrics_{MetricsInfo{}};
   ModelGate encodes_;
   ModelGate decodes_;
   std::unique_ptr<FakeSegmenter> segmenter_;
   std::unique_ptr<FakeImageStages> stages_;
   std::unique_ptr<Engine> engine_;
+  Mutex tick_mutex_;
+  CondVar ticked_;
   std::unique_ptr<Ticker> ticker_;
   std::unique_ptr<RpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;

@@ -26,14 +26,16 @@ TEST_F(RpcLifecycleTest, ACancelledCallNeverReachesTheModel) {
   decodes_.WaitForCalls(1);
   grpc::ClientContext left_context;
   auto left = stub_->Segment(&left_context, request);
+  WaitForMetric("semsam_segment_calls_active", "2");
   left_context.TryCancel();
   EXPECT_EQ(left->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  WaitForMetric("semsam_segment_calls_active", "1");
+  decodes_.Open();
   v1::SegmentResponse response;
-  std::thread opener([this] { decodes_.Open(); });
   while (running->Read(&response)) {
   }
-  opener.join();
   EXPECT_TRUE(running->Finish().ok());
+  EXPECT_EQ(segmenter_->decoded_requests(), 1);
 }
 
 TEST_F(RpcLifecycleTest, TheClientsDeadlineEndsACallThatWaits) {
@@ -46,6 +48,8 @@ TEST_F(RpcLifecycleTest, TheClientsDeadlineEndsACallThatWaits) {
   grpc::ClientContext context;
   context.set_deadline(In(std::chrono::milliseconds(100)));
   EXPECT_EQ(Segment(request, context).status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  // The server's view of the same deadline comes a little later.
+  WaitForMetric("semsam_segment_calls_active", "1");
   decodes_.Open();
   v1::SegmentResponse response;
   while (running->Read(&response)) {
