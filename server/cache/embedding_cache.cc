@@ -113,17 +113,18 @@ void EmbeddingCache::FinishFlight(FlightState& flight,
     }
   }
   evicted.clear();
-  for (size_t i = 0; i < waiters.size(); ++i) {
-    // The last caller gets the last reference: once it lets go, nothing here keeps
-    // the embedding in use.
-    const bool last = i + 1 == waiters.size();
-    auto mine = last ? std::move(result) : result;
+  const auto tell = [](auto& waiter, auto mine) {
     if (mine.ok()) {
-      waiters[i].callback(Found{*std::move(mine), waiters[i].lookup});
+      waiter.callback(Found{*std::move(mine), waiter.lookup});
     } else {
-      waiters[i].callback(std::move(mine).status());
+      waiter.callback(std::move(mine).status());
     }
-  }
+  };
+  if (waiters.empty()) return;
+  for (size_t i = 0; i + 1 < waiters.size(); ++i) tell(waiters[i], result);
+  // The last caller gets the last reference: once it lets go, nothing here keeps
+  // the embedding in use.
+  tell(waiters.back(), std::move(result));
 }
 
 void EmbeddingCache::Trim() {

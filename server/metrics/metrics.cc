@@ -99,9 +99,8 @@ struct Metrics::Series {
   Gauge& AddGauge(const char* name, const char* help) {
     return prometheus::BuildGauge().Name(name).Help(help).Register(*registry).Add({});
   }
-  Histogram& AddHistogram(const char* name, const char* help, std::vector<double> buckets) {
-    return prometheus::BuildHistogram().Name(name).Help(help).Register(*registry).Add(
-        {}, std::move(buckets));
+  Histogram& AddHistogram(const char* name, const char* help, const std::vector<double>& buckets) {
+    return prometheus::BuildHistogram().Name(name).Help(help).Register(*registry).Add({}, buckets);
   }
   template <size_t N>
   ByLabel<Counter, N> Counters(const char* name, const char* help, const char* label,

@@ -133,7 +133,7 @@ void Engine::FinishUpload(ImageUpload upload, CallLimits limits, UploadDone done
                .drop = [call](absl::Status why) { call->done(std::move(why)); }});
 }
 
-void Engine::ReadUpload(std::shared_ptr<UploadCall> call) {
+void Engine::ReadUpload(const std::shared_ptr<UploadCall>& call) {
   absl::StatusOr<ImageSource> image =
       encoder_.Identify(std::make_shared<const std::string>(call->upload.TakeBytes()));
   if (!image.ok()) return call->done(NameImageField(std::move(image).status(), "chunk"));

@@ -114,7 +114,7 @@ class Engine {
          const Clock& clock, Metrics& metrics);
 
   absl::Status CheckNotDraining() const;
-  void ReadUpload(std::shared_ptr<UploadCall> call);
+  void ReadUpload(const std::shared_ptr<UploadCall>& call);
   void CompleteUpload(UploadCall& call, absl::StatusOr<EmbeddingCache::Found> found);
 
   struct Admitted {

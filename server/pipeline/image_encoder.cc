@@ -48,7 +48,7 @@ void ImageEncoder::Ensure(const ImageSource& source, const CallLimits& limits, T
       key, on_miss, [limits](absl::Time now) { return limits.Check(now); }, std::move(done));
   if (flight == nullptr) return;
   if (thread == Thread::kCpuPool) {
-    Prepare(std::move(flight), source, timings);
+    Prepare(flight, source, timings);
     return;
   }
   cpu_.Submit(CpuPool::kImages,
@@ -57,7 +57,8 @@ void ImageEncoder::Ensure(const ImageSource& source, const CallLimits& limits, T
                .drop = [flight](absl::Status why) { flight->Finish(std::move(why)); }});
 }
 
-void ImageEncoder::Prepare(SharedFlight flight, const ImageSource& source, StageTimings& timings) {
+void ImageEncoder::Prepare(const SharedFlight& flight, const ImageSource& source,
+                           StageTimings& timings) {
   absl::StatusOr<Rgb8Image> image = ReadImage(source, timings);
   if (!image.ok()) {
     flight->Finish(std::move(image).status());

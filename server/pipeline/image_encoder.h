@@ -50,7 +50,7 @@ class ImageEncoder {
   using SharedFlight = std::shared_ptr<EmbeddingCache::Flight>;
 
   // Decodes, resizes and hands over to the model; on the CPU pool.
-  void Prepare(SharedFlight flight, const ImageSource& source, StageTimings& timings);
+  void Prepare(const SharedFlight& flight, const ImageSource& source, StageTimings& timings);
   absl::StatusOr<Rgb8Image> ReadImage(const ImageSource& source, StageTimings& timings) const;
 
   const ModelInfo& model_;

@@ -290,7 +290,7 @@ void SegmentCall::Finish(absl::Status status) {
   ticket_.reset();
   SegmentSink sink = std::move(sink_);
   if (status.ok()) {
-    sink.on_done(std::move(summary_));
+    sink.on_done(summary_);
   } else {
     sink.on_done(std::move(status));
   }

@@ -69,7 +69,7 @@ class SegmentReactor final : public grpc::ServerWriteReactor<v1::SegmentResponse
   // The engine's handle; it comes when the call may already be running, or over.
   class HandleSlot {
    public:
-    void Set(std::shared_ptr<SegmentHandle> handle) {
+    void Set(const std::shared_ptr<SegmentHandle>& handle) {
       int64_t consumed_bytes = 0;
       {
         MutexLock lock(mutex_);
