@@ -66,6 +66,29 @@ struct DecodeResult {
   }
 };
 
+// Words to look for in one image. Text embeddings are rows of
+// Segmenter::EncodeText, [words, decoder.text_dim]; one list may be empty.
+struct VocabularyRequest {
+  std::shared_ptr<const Embedding> embedding;
+  // Choose the queries (unless empty) and are scored by the object head.
+  std::vector<float> object_text;
+  // Scored by the part head; choose the queries if there are no objects.
+  std::vector<float> part_text;
+};
+
+// What the generic queries found. Nothing is filtered: see
+// model/image/vocabulary_inference.h.
+struct VocabularyResult {
+  ImageSize padded_size;             // px, padded frame
+  ImageSize grid;                    // of the logits: padded_size / 4
+  int queries = 0;                   // Q: the chosen ones by falling score, then the learned
+  int chosen_queries = 0;            // of them by text similarity
+  std::vector<CenterBox> boxes;      // [Q] relative to the padded image
+  std::vector<float> object_logits;  // [Q, objects]; probability = sigmoid
+  std::vector<float> part_logits;    // [Q, parts]
+  std::vector<float> mask_logits;    // [Q, grid.height, grid.width]; mask = logit > 0
+};
+
 struct ModelInfo {
   ModelConfig config;
   // SHA-256 (hex) over the tensors: what caches and clients know the model by.
@@ -74,8 +97,8 @@ struct ModelInfo {
   bool trained = true;  // false: formula weights; the service says so
 };
 
-// Thread-safety: Encode and Decode may be called from any thread, one call at a
-// time a Segmenter; info() is constant.
+// Thread-safety: info() is constant and ScoreLabels may be called at any time from
+// any thread; the other calls from any thread, one at a time a Segmenter.
 class Segmenter {
  public:
   virtual ~Segmenter() = default;
@@ -93,6 +116,31 @@ class Segmenter {
   // embedding) does not fail the others.
   virtual std::vector<absl::StatusOr<DecodeResult>> Decode(
       absl::Span<const DecodeRequest> requests) = 0;
+
+  // An embedding of the same image that also holds the value projection of each
+  // decoder layer (performance notes, rewrite 1): larger, and faster from a few
+  // hundred prompts an image on, as everything-mode has. It decodes like the
+  // original, up to rounding.
+  virtual absl::StatusOr<std::shared_ptr<const Embedding>> ProjectValues(
+      const std::shared_ptr<const Embedding>& embedding) = 0;
+
+  // Unit-norm embeddings of `terms`, [terms, decoder.text_dim]; a row depends on
+  // its term and `mode` alone. Errors: FAILED_PRECONDITION without a text encoder;
+  // INVALID_ARGUMENT (`terms[i]`) for what is no UTF-8.
+  virtual absl::StatusOr<std::vector<float>> EncodeText(absl::Span<const std::string> terms,
+                                                        TextMode mode) = 0;
+
+  // Class logits [N, M] of N query embeddings (DecodeResult) against M text
+  // embeddings: exp(logit_scale) * cosine. FAILED_PRECONDITION if the model has no
+  // such head.
+  virtual absl::StatusOr<std::vector<float>> ScoreLabels(
+      LabelHead head, absl::Span<const float> query_embeddings,
+      absl::Span<const float> text_embeddings) const = 0;
+
+  // Text-only segmentation: one result a request, in order; a request that fails
+  // does not fail the others. FAILED_PRECONDITION if the model cannot.
+  virtual std::vector<absl::StatusOr<VocabularyResult>> SegmentVocabulary(
+      absl::Span<const VocabularyRequest> requests) = 0;
 };
 
 }  // namespace semsam

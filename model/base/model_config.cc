@@ -41,8 +41,30 @@ ModelConfig SwinL() {
           .embed_dim = 192, .depths = {2, 2, 18, 2}, .heads = {6, 12, 24, 48}, .window_size = 12}};
 }
 
+ModelConfig OpenSeedSwinT() {
+  ModelConfig config = {.name = "openseed-swin-t",
+                        .backbone = SwinConfig{},
+                        .decoder = {.tokens = 0},
+                        .text = TextConfig{},
+                        .vocabulary = VocabularyConfig{},
+                        .level_to_token = {}};
+  config.capabilities = {.click_prompts = false, .box_prompts = false, .vocabulary = true};
+  return config;
+}
+
 ModelConfig SwinTiny() {
-  return {.name = "semantic-sam-swin-tiny",
+  ModelConfig config = SwinTinyWordless();
+  config.name = "semantic-sam-swin-tiny";
+  config.text = TextConfig{.width = 32, .layers = 2, .heads = 4, .context = 18, .mlp_ratio = 2};
+  config.vocabulary = VocabularyConfig{.queries = 20, .learned_queries = 5, .top_instances = 20};
+  config.capabilities.object_labels = true;
+  config.capabilities.part_labels = true;
+  config.capabilities.vocabulary = true;
+  return config;
+}
+
+ModelConfig SwinTinyWordless() {
+  return {.name = "semantic-sam-swin-tiny-wordless",
           .backbone =
               SwinConfig{
                   .embed_dim = 16, .depths = {1, 2, 1, 1}, .heads = {1, 2, 2, 4}, .window_size = 4},
@@ -62,6 +84,75 @@ std::array<int, 4> BackboneChannels(const BackboneConfig& backbone) {
   return {swin.embed_dim, swin.embed_dim * 2, swin.embed_dim * 4, swin.embed_dim * 8};
 }
 
+namespace {
+
+absl::Status ValidateText(const TextConfig& text) {
+  SEMSAM_RETURN_IF_ERROR(Positive(text.width, "text.width"));
+  SEMSAM_RETURN_IF_ERROR(Positive(text.layers, "text.layers"));
+  SEMSAM_RETURN_IF_ERROR(Positive(text.heads, "text.heads"));
+  SEMSAM_RETURN_IF_ERROR(Positive(text.vocabulary_size, "text.vocabulary_size"));
+  SEMSAM_RETURN_IF_ERROR(Positive(text.mlp_ratio, "text.mlp_ratio"));
+  if (text.width % text.heads != 0) return InvalidField("text.heads", "must divide text.width");
+  if (text.context < 3 || text.context > 512) {
+    return InvalidField("text.context", "must be between 3 and 512");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateVocabulary(const VocabularyConfig& vocabulary) {
+  SEMSAM_RETURN_IF_ERROR(Positive(vocabulary.queries, "vocabulary.queries"));
+  SEMSAM_RETURN_IF_ERROR(Positive(vocabulary.top_instances, "vocabulary.top_instances"));
+  if (vocabulary.learned_queries < 0) {
+    return InvalidField("vocabulary.learned_queries", "must not be negative");
+  }
+  for (const auto& [value, field] :
+       {std::pair{vocabulary.object_threshold, "vocabulary.object_threshold"},
+        std::pair{vocabulary.overlap_threshold, "vocabulary.overlap_threshold"}}) {
+    if (!(value >= 0 && value <= 1)) return InvalidField(field, "must lie between 0 and 1");
+  }
+  if (!(vocabulary.score_temperature > 0)) {
+    return InvalidField("vocabulary.score_temperature", "must be positive");
+  }
+  return absl::OkStatus();
+}
+
+// Who claims to do something must hold what it takes.
+absl::Status ValidateCapabilities(const ModelConfig& config) {
+  const Capabilities& can = config.capabilities;
+  if (can.click_prompts != (config.decoder.tokens > 0)) {
+    return InvalidField("capabilities.click_prompts", "needs decoder.tokens, and they need it");
+  }
+  if (can.box_prompts && !can.click_prompts) {
+    return InvalidField("capabilities.box_prompts", "needs decoder.tokens");
+  }
+  if (!config.text && (can.object_labels || can.part_labels || can.vocabulary)) {
+    return InvalidField("capabilities", "labels and vocabulary need a text encoder");
+  }
+  if (can.vocabulary != config.vocabulary.has_value()) {
+    return InvalidField("capabilities.vocabulary", "needs vocabulary, and that needs it");
+  }
+  if (!can.click_prompts && !can.vocabulary) {
+    return InvalidField("capabilities", "the model can do nothing");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateLevels(const ModelConfig& config) {
+  const int tokens = config.decoder.tokens;
+  if (config.level_to_token.empty() != (tokens == 0)) {
+    return InvalidField("level_to_token", "must not be empty");
+  }
+  for (const int token : config.level_to_token) {
+    if (token < 0 || token >= tokens ||
+        std::count(config.level_to_token.begin(), config.level_to_token.end(), token) != 1) {
+      return InvalidField("level_to_token", "must name distinct tokens below decoder.tokens");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status Validate(const ModelConfig& config) {
   if (config.name.empty()) return InvalidField("name", "must not be empty");
   SEMSAM_RETURN_IF_ERROR(ValidateSwin(std::get<SwinConfig>(config.backbone)));
@@ -74,8 +165,11 @@ absl::Status Validate(const ModelConfig& config) {
   SEMSAM_RETURN_IF_ERROR(Positive(pixel.ffn_dim, "pixel_decoder.ffn_dim"));
   SEMSAM_RETURN_IF_ERROR(Positive(pixel.norm_groups, "pixel_decoder.norm_groups"));
   SEMSAM_RETURN_IF_ERROR(Positive(pixel.mask_dim, "pixel_decoder.mask_dim"));
-  if (pixel.feature_levels < 3 || pixel.feature_levels > 5) {
-    return InvalidField("pixel_decoder.feature_levels", "must be 3, 4 or 5");
+  if (pixel.backbone_levels < 3 || pixel.backbone_levels > 4) {
+    return InvalidField("pixel_decoder.backbone_levels", "must be 3 or 4");
+  }
+  if (pixel.feature_levels < pixel.backbone_levels || pixel.feature_levels > 5) {
+    return InvalidField("pixel_decoder.feature_levels", "must be from backbone_levels to 5");
   }
   if (pixel.hidden_dim % 4 != 0 || pixel.hidden_dim % pixel.heads != 0 ||
       pixel.hidden_dim % pixel.norm_groups != 0) {
@@ -88,22 +182,16 @@ absl::Status Validate(const ModelConfig& config) {
   SEMSAM_RETURN_IF_ERROR(Positive(decoder.heads, "decoder.heads"));
   SEMSAM_RETURN_IF_ERROR(Positive(decoder.points, "decoder.points"));
   SEMSAM_RETURN_IF_ERROR(Positive(decoder.ffn_dim, "decoder.ffn_dim"));
-  SEMSAM_RETURN_IF_ERROR(Positive(decoder.tokens, "decoder.tokens"));
+  if (decoder.tokens < 0) return InvalidField("decoder.tokens", "must not be negative");
   SEMSAM_RETURN_IF_ERROR(Positive(decoder.text_dim, "decoder.text_dim"));
   if (pixel.hidden_dim % decoder.heads != 0) {
     return InvalidField("decoder.heads", "must divide pixel_decoder.hidden_dim");
   }
 
-  if (config.level_to_token.empty()) {
-    return InvalidField("level_to_token", "must not be empty");
-  }
-  for (size_t i = 0; i < config.level_to_token.size(); ++i) {
-    const int token = config.level_to_token[i];
-    if (token < 0 || token >= decoder.tokens ||
-        std::count(config.level_to_token.begin(), config.level_to_token.end(), token) != 1) {
-      return InvalidField("level_to_token", "must name distinct tokens below decoder.tokens");
-    }
-  }
+  if (config.text) SEMSAM_RETURN_IF_ERROR(ValidateText(*config.text));
+  if (config.vocabulary) SEMSAM_RETURN_IF_ERROR(ValidateVocabulary(*config.vocabulary));
+  SEMSAM_RETURN_IF_ERROR(ValidateLevels(config));
+  SEMSAM_RETURN_IF_ERROR(ValidateCapabilities(config));
   SEMSAM_RETURN_IF_ERROR(Positive(config.size_divisor, "size_divisor"));
   if (config.size_divisor % 32 != 0) {
     return InvalidField("size_divisor", "must be a multiple of the last backbone stride, 32");

@@ -4,6 +4,7 @@
 #define SEMSAM_MODEL_BASE_MODEL_CONFIG_H_
 
 #include <array>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -32,7 +33,10 @@ using BackboneConfig = std::variant<SwinConfig>;
 // Multi-scale deformable encoder and FPN (paper, section 3; Mask DINO layout).
 struct PixelDecoderConfig {
   int hidden_dim = 256;
-  int feature_levels = 4;  // backbone levels from 1/32 upwards, plus extra strided ones
+  // Levels of the encoder, finest first: `backbone_levels` of the backbone, then
+  // strided convolutions of its last one.
+  int feature_levels = 4;
+  int backbone_levels = 3;  // 3: res3, res4, res5; 4: res2 too
   int layers = 6;
   int heads = 8;
   int points = 4;  // sampling points a head and level
@@ -43,19 +47,46 @@ struct PixelDecoderConfig {
   friend bool operator==(const PixelDecoderConfig&, const PixelDecoderConfig&) = default;
 };
 
-// Interactive decoder (paper, section 3.2).
+// Decoder of prompts and of generic queries (paper, section 3.2).
 struct DecoderConfig {
   int layers = 9;
   int heads = 8;
   int points = 4;
   int ffn_dim = 2048;
-  int tokens = 6;      // level tokens a prompt
+  int tokens = 6;      // level tokens a prompt; 0: the model takes no prompts
   int text_dim = 512;  // width of the text embeddings that the class heads meet
 
   friend bool operator==(const DecoderConfig&, const DecoderConfig&) = default;
 };
 
+// CLIP-style text encoder (Radford et al. 2021): causal, pre-norm, QuickGELU.
+struct TextConfig {
+  int width = 512;
+  int layers = 12;
+  int heads = 8;
+  int context = 18;  // tokens of a text, start and end included
+  int vocabulary_size = 49408;
+  int mlp_ratio = 4;
+
+  friend bool operator==(const TextConfig&, const TextConfig&) = default;
+};
+
+// Generic queries that a list of words chooses from the image (OpenSeeD).
+struct VocabularyConfig {
+  int queries = 300;        // chosen by text similarity
+  int learned_queries = 0;  // appended; of the decoupled models, for stuff
+  // Defaults of inference.
+  int top_instances = 100;
+  float object_threshold = 0.25f;   // of a score, for the panoptic map
+  float overlap_threshold = 0.8f;   // share of its own area that a segment must win
+  float score_temperature = 0.06f;  // of the softmax over the scores of the classes
+
+  friend bool operator==(const VocabularyConfig&, const VocabularyConfig&) = default;
+};
+
+// What a model can do. Labels and vocabulary need ModelConfig::text.
 struct Capabilities {
+  bool click_prompts = true;
   bool box_prompts = true;
   bool object_labels = false;
   bool part_labels = false;
@@ -69,6 +100,8 @@ struct ModelConfig {
   BackboneConfig backbone;
   PixelDecoderConfig pixel_decoder;
   DecoderConfig decoder;
+  std::optional<TextConfig> text;              // absent: the model knows no words
+  std::optional<VocabularyConfig> vocabulary;  // absent: no text-only segmentation
 
   // Granularity level (1-based, 1 = largest) -> decoder token: level l is
   // token level_to_token[l - 1].
@@ -94,8 +127,13 @@ struct ModelConfig {
 // The published models (UX-Decoder/Semantic-SAM, swint_/swinl_only_sam_many2many).
 ModelConfig SwinT();
 ModelConfig SwinL();
-// A few hundred thousand parameters with every part present: for tests.
+// A few hundred thousand parameters with every part present, words included: for
+// tests.
 ModelConfig SwinTiny();
+// The same network without words: what the published checkpoints are like.
+ModelConfig SwinTinyWordless();
+// OpenSeeD (IDEA-Research/OpenSeeD), plain Swin-T, context 18.
+ModelConfig OpenSeedSwinT();
 
 // Channels of res2, res3, res4, res5.
 std::array<int, 4> BackboneChannels(const BackboneConfig& backbone);

@@ -59,6 +59,18 @@ struct Prompt {
   friend bool operator==(const Prompt&, const Prompt&) = default;
 };
 
+// How a word becomes a text embedding.
+enum class TextMode {
+  // The mean over prompt templates ("a photo of a {}."), as the published
+  // evaluation does it.
+  kEnsemble,
+  // The word as it is: one text instead of 81.
+  kPlain,
+};
+
+// Which of the two decoupled class heads (paper, section 3.3).
+enum class LabelHead { kObject, kPart };
+
 // Axis-aligned box, centre form.
 struct CenterBox {
   float cx = 0;

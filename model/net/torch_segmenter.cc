@@ -51,6 +51,15 @@ class TorchSegmenter final : public Segmenter {
 
   std::vector<EncodeResult> Encode(absl::Span<const Rgb8Image* const> images) override;
   DecodeResults Decode(absl::Span<const DecodeRequest> requests) override;
+  absl::StatusOr<std::shared_ptr<const Embedding>> ProjectValues(
+      const std::shared_ptr<const Embedding>& embedding) override;
+  absl::StatusOr<std::vector<float>> EncodeText(absl::Span<const std::string> terms,
+                                                TextMode mode) override;
+  absl::StatusOr<std::vector<float>> ScoreLabels(
+      LabelHead head, absl::Span<const float> query_embeddings,
+      absl::Span<const float> text_embeddings) const override;
+  std::vector<absl::StatusOr<VocabularyResult>> SegmentVocabulary(
+      absl::Span<const VocabularyRequest> requests) override;
 
  private:
   // Indices of requests that decode in one call: every isolated request
@@ -268,6 +277,28 @@ DecodeResult TorchSegmenter::ReadMasks(const DecodeRequest& request, const Decod
   copy(embeddings, result.query_embeddings);
   result.embedding_dim = static_cast<int>(queries.size(1));
   return result;
+}
+
+absl::StatusOr<std::shared_ptr<const Embedding>> TorchSegmenter::ProjectValues(
+    const std::shared_ptr<const Embedding>& embedding) {
+  return embedding;
+}
+
+absl::StatusOr<std::vector<float>> TorchSegmenter::EncodeText(
+    absl::Span<const std::string> /*terms*/, TextMode /*mode*/) {
+  return absl::UnimplementedError("EncodeText");
+}
+
+absl::StatusOr<std::vector<float>> TorchSegmenter::ScoreLabels(
+    LabelHead /*head*/, absl::Span<const float> /*query_embeddings*/,
+    absl::Span<const float> /*text_embeddings*/) const {
+  return absl::UnimplementedError("ScoreLabels");
+}
+
+std::vector<absl::StatusOr<VocabularyResult>> TorchSegmenter::SegmentVocabulary(
+    absl::Span<const VocabularyRequest> requests) {
+  return std::vector<absl::StatusOr<VocabularyResult>>(
+      requests.size(), absl::UnimplementedError("SegmentVocabulary"));
 }
 
 }  // namespace

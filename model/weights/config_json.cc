@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -26,6 +27,7 @@ constexpr int kMaxWidth = 16384;
 constexpr int kMaxCount = 256;
 constexpr int kMaxHeads = 1024;
 constexpr int kMaxWindow = 64;
+constexpr int kMaxTerms = 1 << 20;
 
 // The fields, once for both directions: `Visitor` is a Writer or a Reader and
 // `Config` accordingly constant or not.
@@ -43,6 +45,7 @@ template <typename Visitor, typename PixelDecoder>
 void VisitPixelDecoder(Visitor& v, PixelDecoder& pixel) {
   v.Int("hidden_dim", pixel.hidden_dim, kMaxWidth);
   v.Int("feature_levels", pixel.feature_levels, kMaxCount);
+  v.Int("backbone_levels", pixel.backbone_levels, kMaxCount);
   v.Int("layers", pixel.layers, kMaxCount);
   v.Int("heads", pixel.heads, kMaxHeads);
   v.Int("points", pixel.points, kMaxCount);
@@ -61,8 +64,29 @@ void VisitDecoder(Visitor& v, Decoder& decoder) {
   v.Int("text_dim", decoder.text_dim, kMaxWidth);
 }
 
+template <typename Visitor, typename Text>
+void VisitText(Visitor& v, Text& text) {
+  v.Int("width", text.width, kMaxWidth);
+  v.Int("layers", text.layers, kMaxCount);
+  v.Int("heads", text.heads, kMaxHeads);
+  v.Int("context", text.context, kMaxWidth);
+  v.Int("vocabulary_size", text.vocabulary_size, kMaxTerms);
+  v.Int("mlp_ratio", text.mlp_ratio, kMaxWindow);
+}
+
+template <typename Visitor, typename Vocabulary>
+void VisitVocabulary(Visitor& v, Vocabulary& vocabulary) {
+  v.Int("queries", vocabulary.queries, kMaxWidth);
+  v.Int("learned_queries", vocabulary.learned_queries, kMaxWidth);
+  v.Int("top_instances", vocabulary.top_instances, kMaxWidth);
+  v.Float("object_threshold", vocabulary.object_threshold);
+  v.Float("overlap_threshold", vocabulary.overlap_threshold);
+  v.Float("score_temperature", vocabulary.score_temperature);
+}
+
 template <typename Visitor, typename Capabilities>
 void VisitCapabilities(Visitor& v, Capabilities& capabilities) {
+  v.Bool("click_prompts", capabilities.click_prompts);
   v.Bool("box_prompts", capabilities.box_prompts);
   v.Bool("object_labels", capabilities.object_labels);
   v.Bool("part_labels", capabilities.part_labels);
@@ -79,6 +103,9 @@ void VisitConfig(Visitor& v, Config& config) {
   v.Object("pixel_decoder",
            [&](Visitor& inner) { VisitPixelDecoder(inner, config.pixel_decoder); });
   v.Object("decoder", [&](Visitor& inner) { VisitDecoder(inner, config.decoder); });
+  v.Optional("text", config.text, [](Visitor& inner, auto& text) { VisitText(inner, text); });
+  v.Optional("vocabulary", config.vocabulary,
+             [](Visitor& inner, auto& vocabulary) { VisitVocabulary(inner, vocabulary); });
   v.Ints("level_to_token", config.level_to_token, kMaxCount);
   v.Int("short_edge_px", config.short_edge_px, kMaxWidth);
   v.Int("size_divisor", config.size_divisor, kMaxWidth);
@@ -118,6 +145,12 @@ class Writer {
     Writer inner;
     visit(inner);
     json[field] = std::move(inner.json);
+  }
+  // Absent: null.
+  template <typename Part, typename Visit>
+  void Optional(const char* field, const std::optional<Part>& part, const Visit& visit) {
+    json[field] = nullptr;
+    if (part) Object(field, [&](Writer& inner) { visit(inner, *part); });
   }
 };
 
@@ -179,6 +212,15 @@ class Reader {
     Reader inner(*json, absl::StrCat(path_, field, "."), status_);
     visit(inner);
     inner.CheckNothingElse();
+  }
+
+  template <typename Part, typename Visit>
+  void Optional(const char* field, std::optional<Part>& part, const Visit& visit) {
+    const Json* json = Field(field);
+    part.reset();
+    if (json == nullptr || json->is_null()) return;
+    part.emplace();
+    Object(field, [&](Reader& inner) { visit(inner, *part); });
   }
 
   void CheckNothingElse() {

@@ -138,4 +138,26 @@ std::vector<int> FakeSegmenter::decode_batches() const {
   return decode_batches_;
 }
 
+absl::StatusOr<std::shared_ptr<const Embedding>> FakeSegmenter::ProjectValues(
+    const std::shared_ptr<const Embedding>& embedding) {
+  return embedding;
+}
+
+absl::StatusOr<std::vector<float>> FakeSegmenter::EncodeText(
+    absl::Span<const std::string> /*terms*/, TextMode /*mode*/) {
+  return absl::UnimplementedError("EncodeText");
+}
+
+absl::StatusOr<std::vector<float>> FakeSegmenter::ScoreLabels(
+    LabelHead /*head*/, absl::Span<const float> /*query_embeddings*/,
+    absl::Span<const float> /*text_embeddings*/) const {
+  return absl::UnimplementedError("ScoreLabels");
+}
+
+std::vector<absl::StatusOr<VocabularyResult>> FakeSegmenter::SegmentVocabulary(
+    absl::Span<const VocabularyRequest> requests) {
+  return std::vector<absl::StatusOr<VocabularyResult>>(
+      requests.size(), absl::UnimplementedError("SegmentVocabulary"));
+}
+
 }  // namespace semsam

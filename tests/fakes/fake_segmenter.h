@@ -40,6 +40,16 @@ class FakeSegmenter final : public Segmenter {
   std::vector<absl::StatusOr<DecodeResult>> Decode(
       absl::Span<const DecodeRequest> requests) override;
 
+  absl::StatusOr<std::shared_ptr<const Embedding>> ProjectValues(
+      const std::shared_ptr<const Embedding>& embedding) override;
+  absl::StatusOr<std::vector<float>> EncodeText(absl::Span<const std::string> terms,
+                                                TextMode mode) override;
+  absl::StatusOr<std::vector<float>> ScoreLabels(
+      LabelHead head, absl::Span<const float> query_embeddings,
+      absl::Span<const float> text_embeddings) const override;
+  std::vector<absl::StatusOr<VocabularyResult>> SegmentVocabulary(
+      absl::Span<const VocabularyRequest> requests) override;
+
   // Radius of a click's disc at `level`, as a share of the image's short edge.
   static double DiscRadius(int level);
 
