@@ -4,7 +4,8 @@
 #   deploy/setup.sh [--test] [--gpu]
 #
 #   apt packages   compilers and libraries of the distribution (lists below)
-#   the cache      LibTorch and Google's protocol files, pinned in wheels.json
+#   the cache      LibTorch, Google's protocol files and CLIP's vocabulary, pinned
+#                  in wheels.json
 #   --test         also the linters, and a Python environment for the tests
 #   --gpu          also the CUDA libraries of LibTorch (about 2 GB)
 #
