@@ -21,11 +21,14 @@ Decoder::Decoder(const ModelConfig& config, const TensorMap& weights, const Dens
                  ops::Path path)
     : channels_(config.pixel_decoder.hidden_dim), config_(config.decoder), path_(path) {
   const std::string prefix = kPrefix;
-  label_embedding_ = weights.Get(prefix + "label_enc.weight")[0].view({1, 1, channels_});
-  point_or_box_embedding_ = weights.Get(prefix + "pb_embedding.weight");
-  mask_tokens_ = weights.Get(prefix + "mask_tokens.weight");
+  if (config_.tokens > 0) {
+    label_embedding_ = weights.Get(prefix + "label_enc.weight")[0].view({1, 1, channels_});
+    point_or_box_embedding_ = weights.Get(prefix + "pb_embedding.weight");
+    mask_tokens_ = weights.Get(prefix + "mask_tokens.weight");
+    iou_head_ = LoadMlp(weights, prefix + "iou_prediction_head", 3);
+  }
   const int64_t axis = channels_ / 2;  // sine channels a box coordinate
-  const at::Tensor exponent = at::arange(0, axis / 2, mask_tokens_.options()) * 2 / axis;
+  const at::Tensor exponent = at::arange(0, axis / 2, mask_projection.weight.options()) * 2 / axis;
   sine_periods_ = at::pow(10000.0, exponent);
   query_position_ = LoadMlp(weights, prefix + "decoder.ref_point_head", 2);
   for (int i = 0; i < config_.layers; ++i) {
@@ -33,7 +36,6 @@ Decoder::Decoder(const ModelConfig& config, const TensorMap& weights, const Dens
   }
   norm_ = LoadLayerNorm(weights, prefix + "decoder_norm");
   box_head_ = LoadMlp(weights, prefix + "_bbox_embed", 3);
-  iou_head_ = LoadMlp(weights, prefix + "iou_prediction_head", 3);
   mask_head_ = LoadMlp(weights, prefix + "mask_embed", 3);
   folded_projection_ = ops::Linear(
       at::cat({mask_projection.weight.t(), mask_projection.bias.unsqueeze(0)}), {}, path);
