@@ -9,6 +9,15 @@ namespace {
 
 constexpr char kPrefix[] = "sem_seg_head.predictor.";
 
+// The images of `input` as layer `index` sees them.
+std::vector<ops::PyramidMemory> LayerImages(const DecoderInput& input, int index) {
+  std::vector<ops::PyramidMemory> images(input.images.begin(), input.images.end());
+  for (size_t i = 0; i < input.projected_values.size(); ++i) {
+    if (input.projected_values[i].defined()) images[i].values = input.projected_values[i][index];
+  }
+  return images;
+}
+
 }  // namespace
 
 at::Tensor Decoder::Mlp::operator()(const at::Tensor& x) const {
@@ -21,11 +30,14 @@ Decoder::Decoder(const ModelConfig& config, const TensorMap& weights, const Dens
                  ops::Path path)
     : channels_(config.pixel_decoder.hidden_dim), config_(config.decoder), path_(path) {
   const std::string prefix = kPrefix;
-  label_embedding_ = weights.Get(prefix + "label_enc.weight")[0].view({1, 1, channels_});
-  point_or_box_embedding_ = weights.Get(prefix + "pb_embedding.weight");
-  mask_tokens_ = weights.Get(prefix + "mask_tokens.weight");
+  if (config_.tokens > 0) {
+    label_embedding_ = weights.Get(prefix + "label_enc.weight")[0].view({1, 1, channels_});
+    point_or_box_embedding_ = weights.Get(prefix + "pb_embedding.weight");
+    mask_tokens_ = weights.Get(prefix + "mask_tokens.weight");
+    iou_head_ = LoadMlp(weights, prefix + "iou_prediction_head", 3);
+  }
   const int64_t axis = channels_ / 2;  // sine channels a box coordinate
-  const at::Tensor exponent = at::arange(0, axis / 2, mask_tokens_.options()) * 2 / axis;
+  const at::Tensor exponent = at::arange(0, axis / 2, mask_projection.weight.options()) * 2 / axis;
   sine_periods_ = at::pow(10000.0, exponent);
   query_position_ = LoadMlp(weights, prefix + "decoder.ref_point_head", 2);
   for (int i = 0; i < config_.layers; ++i) {
@@ -33,7 +45,6 @@ Decoder::Decoder(const ModelConfig& config, const TensorMap& weights, const Dens
   }
   norm_ = LoadLayerNorm(weights, prefix + "decoder_norm");
   box_head_ = LoadMlp(weights, prefix + "_bbox_embed", 3);
-  iou_head_ = LoadMlp(weights, prefix + "iou_prediction_head", 3);
   mask_head_ = LoadMlp(weights, prefix + "mask_embed", 3);
   folded_projection_ = ops::Linear(
       at::cat({mask_projection.weight.t(), mask_projection.bias.unsqueeze(0)}), {}, path);
@@ -82,6 +93,15 @@ at::Tensor Decoder::InitialTokens(const at::Tensor& point_or_box) const {
   return ((label_embedding_ + point_or_box_embedding_.index_select(0, point_or_box).unsqueeze(1)) +
           mask_tokens_.unsqueeze(0))
       .view({prompts * config_.tokens, channels_});
+}
+
+at::Tensor Decoder::ProjectValues(const at::Tensor& memory) const {
+  at::Tensor values = at::empty({static_cast<int64_t>(layers_.size()), memory.size(0), channels_},
+                                memory.options());
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    values[static_cast<int64_t>(i)].copy_(layers_[i].memory_value.full(memory));
+  }
+  return values;
 }
 
 DecoderOutput Decoder::Forward(const DecoderInput& input, bool every_layer,
@@ -137,8 +157,8 @@ at::Tensor Decoder::RunLayer(const Layer& layer, const DecoderInput& input,
   // Cross-attention to the image
   const ops::SamplingShape shape = {.heads = config_.heads, .points = config_.points};
   at::Tensor sampled = layer.cross_output(
-      ops::BoxDeformableAttention(shape, layer.memory_value, input.images, image_of_query,
-                                  layer.sampling(x + position), references, path_));
+      ops::BoxDeformableAttention(shape, layer.memory_value, LayerImages(input, index),
+                                  image_of_query, layer.sampling(x + position), references, path_));
   call_hook("_crossattn", sampled);
   x = ops::AddLayerNorm(layer.norm1, x, sampled, path_);
 

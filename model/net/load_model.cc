@@ -6,7 +6,6 @@
 #include <map>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
@@ -14,9 +13,6 @@
 
 namespace semsam {
 namespace {
-
-// The text encoder is larger than the rest and not part of this network.
-constexpr char kTextEncoderPrefix[] = "sem_seg_head.predictor.lang_encoder.";
 
 bool CanAlias(const TensorView& view) {
   return view.dtype == DType::kFloat32 && IsContiguous(view) &&
@@ -38,7 +34,6 @@ absl::StatusOr<at::Tensor> ToTensor(const TensorView& view) {
 absl::StatusOr<TensorMap> LoadTensors(const WeightMap& weights, at::Device device) {
   std::map<std::string, at::Tensor> tensors;
   for (const auto& [name, view] : weights) {
-    if (absl::StartsWith(name, kTextEncoderPrefix)) continue;
     SEMSAM_ASSIGN_OR_RETURN(const at::Tensor tensor, ToTensor(view));
     tensors.emplace(name, tensor.to(device));
   }
