@@ -312,9 +312,16 @@ absl::StatusOr<std::shared_ptr<const Embedding>> TorchSegmenter::ProjectValues(
   });
 }
 
-absl::StatusOr<std::vector<float>> TorchSegmenter::EncodeText(
-    absl::Span<const std::string> /*terms*/, TextMode /*mode*/) {
-  return absl::UnimplementedError("EncodeText");
+absl::StatusOr<std::vector<float>> TorchSegmenter::EncodeText(absl::Span<const std::string> terms,
+                                                              TextMode mode) {
+  if (model_.text == nullptr) {
+    return ErrorWithReason(absl::StatusCode::kFailedPrecondition, reason::kCapabilityMissing,
+                           "the model has no text encoder");
+  }
+  return CatchTorch([&] {
+    c10::InferenceMode inference;
+    return model_.text->Embed(terms, mode);
+  });
 }
 
 absl::StatusOr<std::vector<float>> TorchSegmenter::ScoreLabels(

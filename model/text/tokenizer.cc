@@ -29,6 +29,10 @@ constexpr std::array<std::string_view, 7> kContractions = {"'s", "'t",  "'re", "
 // The long s, which is an s where case does not count.
 constexpr std::string_view kLongS = "'\xC5\xBF";
 
+// Iota below a letter: a mark, yet the same as the letter iota where case does not
+// count. The published pattern takes it for neither a letter nor anything else.
+constexpr UChar32 kIotaBelow = 0x345;
+
 enum class Kind { kSpace, kLetter, kNumber, kOther };
 
 struct Character {
@@ -48,7 +52,7 @@ Character CharacterAt(std::string_view text, size_t at) {
     kind = Kind::kLetter;
   } else if ((category & U_GC_N_MASK) != 0) {
     kind = Kind::kNumber;
-  } else if (u_isUWhiteSpace(c)) {
+  } else if (u_isUWhiteSpace(c) || c == kIotaBelow) {
     kind = Kind::kSpace;
   }
   return {kind, next - at};

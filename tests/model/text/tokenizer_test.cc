@@ -92,6 +92,11 @@ TEST(Tokenizer, KnownTextsWithoutTheReference) {
   EXPECT_THAT(Encode("a<|endoftext|>"), ElementsAre(320, Tokenizer::kEnd));
 }
 
+TEST(Tokenizer, PeculiaritiesOfThePublishedPattern) {
+  EXPECT_EQ(Encode("a\u0345b"), Encode("a b"));        // iota below is passed over
+  EXPECT_EQ(Encode("'\u017Fa"), Encode("'\u017F a"));  // long s is an s
+}
+
 TEST(Tokenizer, TruncationKeepsTheEndLast) {
   EXPECT_THAT(Encode("cat cat cat", 4),
               ElementsAre(Tokenizer::kStart, 2368, 2368, Tokenizer::kEnd));
