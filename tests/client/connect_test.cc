@@ -132,6 +132,10 @@ TEST(GetServerInfoTest, ConvertsEveryField) {
   sent.mutable_limits()->mutable_max_session_age()->set_seconds(8);
   sent.mutable_limits()->set_max_queued_requests(9);
   sent.mutable_limits()->mutable_default_deadline()->set_nanos(10'000'000);
+  sent.mutable_limits()->set_max_words(11);
+  sent.mutable_limits()->set_max_word_characters(12);
+  sent.mutable_limits()->set_max_points_per_side(13);
+  sent.mutable_limits()->set_max_labelled_masks(14);
   const auto client = Client::Connect({.target = server.address()});
   ASSERT_TRUE(client.ok()) << client.status();
   const auto info = (*client)->GetServerInfo();
@@ -160,6 +164,10 @@ TEST(GetServerInfoTest, ConvertsEveryField) {
   EXPECT_EQ(info->limits.max_session_age, absl::Seconds(8));
   EXPECT_EQ(info->limits.max_queued_requests, 9);
   EXPECT_EQ(info->limits.default_deadline, absl::Milliseconds(10));
+  EXPECT_EQ(info->limits.max_words, 11);
+  EXPECT_EQ(info->limits.max_word_characters, 12);
+  EXPECT_EQ(info->limits.max_points_per_side, 13);
+  EXPECT_EQ(info->limits.max_labelled_masks, 14);
 }
 
 TEST(CheckHealthTest, FollowsTheServersRecord) {
