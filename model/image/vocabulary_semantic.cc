@@ -33,12 +33,12 @@ class SigmoidTile {
   SigmoidTile(const VocabularyQueries& queries, ImageSize output)
       : queries_(queries), upsampler_(queries.geometry, queries.grid, output) {}
 
-  // Tiles that fit half of kMaxStripBytes with all queries, one row at least.
-  static ImageSize TileSize(int queries) {
-    const int64_t row_bytes = int64_t{queries} * kTileSize.width * sizeof(float);
+  // The most of `tile` that fits half of kMaxStripBytes with all queries, one row at
+  // least.
+  static ImageSize Fit(ImageSize tile, int queries) {
+    const int64_t row_bytes = int64_t{queries} * tile.width * sizeof(float);
     const int64_t rows = std::max<int64_t>(1, kMaxStripBytes / 2 / row_bytes);
-    return {.height = static_cast<int>(std::min<int64_t>(rows, kTileSize.height)),
-            .width = kTileSize.width};
+    return {.height = static_cast<int>(std::min<int64_t>(rows, tile.height)), .width = tile.width};
   }
 
   void Load(const Tile& tile) {
@@ -126,7 +126,7 @@ absl::Status ValidateAll(const VocabularyQueries& queries, const SemanticOptions
   return CheckCancelled(cancelled);
 }
 
-// Which classes can have the largest score somewhere in some blocks. A class whose
+// Which classes can have the largest score somewhere among some pixels. A class whose
 // score stays below that of the leader, whatever values between their extremes the
 // queries take, needs no arithmetic a pixel; scores of those that remain do not
 // change by that.
@@ -140,8 +140,14 @@ class Rivals {
         high_(queries * kSumColumns),
         scores_(classes) {}
 
-  // Starts anew.
-  void Begin() {
+  // What the rivals of the next Find can be told of: the range of a query's values.
+  void SetRange(int query, float low, float high) {
+    low_[query] = low;
+    high_[query] = high;
+  }
+
+  // The same from the values themselves: BeginBlocks, AddBlock for each, EndBlocks.
+  void BeginBlocks() {
     std::fill(low_.begin(), low_.end(), 1.0f);
     std::fill(high_.begin(), high_.end(), 0.0f);
   }
@@ -154,14 +160,17 @@ class Rivals {
     }
   }
 
-  // In ascending order; never empty.
-  const std::vector<int>& Find() {
+  void EndBlocks() {
     for (int q = 0; q < queries_; ++q) {
       const auto lane = static_cast<ptrdiff_t>(q * kSumColumns);
       const auto end = lane + static_cast<ptrdiff_t>(kSumColumns);
       low_[q] = *std::min_element(low_.begin() + lane, low_.begin() + end);
       high_[q] = *std::max_element(high_.begin() + lane, high_.begin() + end);
     }
+  }
+
+  // In ascending order; never empty.
+  const std::vector<int>& Find() {
     const int leader = Leader();
     std::fill(scores_.begin(), scores_.end(), 0.0f);
     float most = 0;  // of the leader
@@ -201,53 +210,60 @@ class Rivals {
   std::vector<int> found_;
 };
 
-// The classes of a tile's pixels, in cells of kCellRows by kCellBlocks blocks.
+// The classes of the pixels of a tile.
 class Classifier {
  public:
   Classifier(const VocabularyQueries& queries, const SemanticOptions& options)
       : queries_(queries),
         output_(options.output),
         weights_(ClassWeights(queries, options)),
+        upsampler_(queries.geometry, queries.grid, options.output),
         sigmoids_(queries, options.output),
         rivals_(weights_, queries.queries, queries.classes) {}
 
   void Run(const Tile& tile, std::vector<int32_t>& map) {
+    if (const std::vector<int>& classes = RivalsByGrid(tile); classes.size() == 1) {
+      for (int row = 0; row < tile.height(); ++row) {
+        std::fill_n(Pixels(tile, row, 0, map), tile.width(), classes[0]);
+      }
+      return;
+    }
     sigmoids_.Load(tile);
-    for (int row = 0; row < tile.height(); row += kCellRows) {
-      for (size_t block = 0; block < sigmoids_.row_blocks(); block += kCellBlocks) {
-        RunCell(tile, row, block, map);
+    const std::vector<int>& classes = RivalsByPixels(tile);
+    panels_.Pack(weights_, queries_.queries, classes);
+    for (int row = 0; row < tile.height(); ++row) {
+      for (size_t b = 0; b < sigmoids_.row_blocks(); ++b) {
+        const int x = static_cast<int>(b * kSumColumns);
+        Classify(sigmoids_.block(row, b), classes, Pixels(tile, row, x, map),
+                 std::min(static_cast<int>(kSumColumns), tile.width() - x));
       }
     }
   }
 
  private:
-  static constexpr int kCellRows = 16;
-  static constexpr size_t kCellBlocks = 2;
+  int32_t* Pixels(const Tile& tile, int row, int x, std::vector<int32_t>& map) const {
+    return map.data() + static_cast<ptrdiff_t>(tile.y0 + row) * output_.width + tile.x0 + x;
+  }
 
-  void RunCell(const Tile& tile, int first_row, size_t first_block, std::vector<int32_t>& map) {
-    const int end_row = std::min(first_row + kCellRows, tile.height());
-    const size_t end_block = std::min(first_block + kCellBlocks, sigmoids_.row_blocks());
-    rivals_.Begin();
-    for (int row = first_row; row < end_row; ++row) {
-      for (size_t b = first_block; b < end_block; ++b) {
+  const std::vector<int>& RivalsByGrid(const Tile& tile) {
+    for (int q = 0; q < queries_.queries; ++q) {
+      const TileUpsampler::Range range = upsampler_.Bounds(QueryLogits(queries_, q), tile);
+      float values[] = {range.low, range.high};
+      Sigmoid(values);
+      rivals_.SetRange(q, values[0], values[1]);
+    }
+    return rivals_.Find();
+  }
+
+  const std::vector<int>& RivalsByPixels(const Tile& tile) {
+    rivals_.BeginBlocks();
+    for (int row = 0; row < tile.height(); ++row) {
+      for (size_t b = 0; b < sigmoids_.row_blocks(); ++b) {
         rivals_.AddBlock(sigmoids_.block(row, b));
       }
     }
-    const std::vector<int>& classes = rivals_.Find();
-    if (classes.size() > 1) panels_.Pack(weights_, queries_.queries, classes);
-    for (int row = first_row; row < end_row; ++row) {
-      for (size_t b = first_block; b < end_block; ++b) {
-        const int x = static_cast<int>(b * kSumColumns);
-        int32_t* to =
-            map.data() + static_cast<ptrdiff_t>(tile.y0 + row) * output_.width + tile.x0 + x;
-        const int count = std::min(static_cast<int>(kSumColumns), tile.width() - x);
-        if (classes.size() == 1) {
-          std::fill_n(to, count, classes[0]);
-        } else {
-          Classify(sigmoids_.block(row, b), classes, to, count);
-        }
-      }
-    }
+    rivals_.EndBlocks();
+    return rivals_.Find();
   }
 
   // The first of the classes with the largest score.
@@ -268,6 +284,7 @@ class Classifier {
   const VocabularyQueries& queries_;
   ImageSize output_;
   std::vector<float> weights_;  // [Q, C]
+  TileUpsampler upsampler_;
   SigmoidTile sigmoids_;
   Rivals rivals_;
   ClassPanels panels_;
@@ -282,7 +299,7 @@ absl::Status InferSemantic(const VocabularyQueries& queries, const SemanticOptio
   panels.Pack(ClassWeights(queries, options), queries.queries, AllClasses(queries.classes));
   SigmoidTile sigmoids(queries, options.output);
   const int64_t row_bytes = int64_t{queries.classes} * options.output.width * sizeof(float);
-  ImageSize tile_size = SigmoidTile::TileSize(queries.queries);
+  ImageSize tile_size = SigmoidTile::Fit(kTileSize, queries.queries);
   tile_size.height =
       static_cast<int>(std::clamp<int64_t>(kMaxStripBytes / 2 / row_bytes, 1, tile_size.height));
   std::vector<float> scores;
@@ -312,7 +329,9 @@ absl::StatusOr<std::vector<int32_t>> InferSemanticMap(const VocabularyQueries& q
   SEMSAM_RETURN_IF_ERROR(ValidateAll(queries, options, cancelled));
   std::vector<int32_t> map(static_cast<size_t>(options.output.area()));
   Classifier classifier(queries, options);
-  for (const Tile& tile : TilesOf(options.output, SigmoidTile::TileSize(queries.queries))) {
+  // Small enough that most see one class alone.
+  constexpr ImageSize kCell = {.height = 16, .width = 32};
+  for (const Tile& tile : TilesOf(options.output, SigmoidTile::Fit(kCell, queries.queries))) {
     SEMSAM_RETURN_IF_ERROR(CheckCancelled(cancelled));
     classifier.Run(tile, map);
   }
