@@ -272,6 +272,7 @@ int main(int argc, char** argv) {
       "  semsam-bench --weights formula:swin-t --size 640\n"
       "  semsam-bench --everything 32 --blocks 3");
   absl::ParseCommandLine(argc, argv);
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // figures as they come, into a file too
   const absl::Status status = semsam::CatchTorch([] { return semsam::bench::Run(); });
   if (!status.ok()) {
     std::cerr << "semsam-bench: " << status.message() << "\n";
