@@ -3,8 +3,6 @@
 #include <c10/core/InferenceMode.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -14,11 +12,12 @@
 #include "model/image/resize.h"
 #include "model/net/load_model.h"
 #include "model/net/prompt_tensors.h"
+#include "model/tools/inspect/array_writer.h"
 #include "model/tools/inspect/command_line.h"
 #include "model/tools/inspect/prompts_json.h"
+#include "model/tools/inspect/read_file.h"
 #include "model/torch/catch.h"
 #include "model/torch/runtime.h"
-#include "model/weights/npy.h"
 
 namespace semsam {
 namespace {
@@ -58,31 +57,6 @@ std::string Help() {
   Options options;
   return MakeCommandLine(options).Help();
 }
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError("cannot open " + path);
-  return std::string{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-// Writes tensors as float32 files of one folder and lists them.
-class ArrayWriter {
- public:
-  ArrayWriter(std::string folder, std::ostream& out) : folder_(std::move(folder)), out_(out) {}
-
-  absl::Status Write(const std::string& name, const at::Tensor& tensor) {
-    const at::Tensor values = tensor.to(at::kCPU, at::kFloat).contiguous();
-    SEMSAM_RETURN_IF_ERROR(
-        WriteNpy(absl::StrCat(folder_, "/", name, ".npy"), values.sizes().vec(),
-                 {values.const_data_ptr<float>(), static_cast<size_t>(values.numel())}));
-    out_ << name << ".npy " << values.sizes() << "\n";
-    return absl::OkStatus();
-  }
-
- private:
-  std::string folder_;
-  std::ostream& out_;
-};
 
 struct Encoded {
   ImageSize network;
