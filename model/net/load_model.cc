@@ -66,13 +66,16 @@ absl::StatusOr<LoadedModel> LoadModel(const std::string& weights, at::Device dev
   LoadedModel model;
   SEMSAM_ASSIGN_OR_RETURN(model.file, ModelFile::Open(weights));
   SEMSAM_RETURN_IF_ERROR(Validate(model.file->config()));
-  SEMSAM_ASSIGN_OR_RETURN(
-      model.network, CatchTorch([&]() -> absl::StatusOr<std::unique_ptr<SemanticSam>> {
-        c10::InferenceMode inference;
-        SEMSAM_ASSIGN_OR_RETURN(const TensorMap tensors,
-                                LoadTensors(model.file->weights(), device));
-        return std::make_unique<SemanticSam>(model.file->config(), tensors, path);
-      }));
+  const ModelConfig& config = model.file->config();
+  SEMSAM_RETURN_IF_ERROR(CatchTorch([&]() -> absl::Status {
+    c10::InferenceMode inference;
+    SEMSAM_ASSIGN_OR_RETURN(const TensorMap tensors, LoadTensors(model.file->weights(), device));
+    model.network = std::make_unique<SemanticSam>(config, tensors, path);
+    if (config.text) {
+      SEMSAM_ASSIGN_OR_RETURN(model.text, TextEmbedder::Create(*config.text, tensors, path));
+    }
+    return absl::OkStatus();
+  }));
   return model;
 }
 

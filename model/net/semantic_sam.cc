@@ -70,8 +70,8 @@ at::Tensor SemanticSam::PredictMasks(const at::Tensor& queries, const ImageFeatu
   const at::Tensor folded = decoder_.FoldedMaskEmbeddings(queries);
   const int64_t channels = folded.size(1) - 1;
   at::Tensor logits = at::empty({queries.size(0), image.grid.area()}, queries.options());
-  ops::PackedLinear(folded.slice(1, 0, channels), image.mask_panels, /*bias=*/{}, /*relu=*/false,
-                    logits);
+  ops::PackedLinear(folded.slice(1, 0, channels), image.mask_panels, /*bias=*/{},
+                    ops::cpu::Activation::kNone, logits);
   return logits.add_(folded.slice(1, channels));
 }
 

@@ -14,6 +14,7 @@
 #include "model/net/prompt_tensors.h"
 #include "model/tools/inspect/array_writer.h"
 #include "model/tools/inspect/command_line.h"
+#include "model/tools/inspect/dump_words.h"
 #include "model/tools/inspect/prompts_json.h"
 #include "model/tools/inspect/read_file.h"
 #include "model/torch/catch.h"
@@ -31,6 +32,7 @@ struct Options {
   bool resize = false;
   bool reference = false;
   bool every_layer = false;
+  WordOptions words;
 };
 
 CommandLine MakeCommandLine(Options& options) {
@@ -50,6 +52,7 @@ CommandLine MakeCommandLine(Options& options) {
   line.AddFlag("reference", "LibTorch's own operators in place of our kernels", &options.reference);
   line.AddFlag("every_layer", "also NAME_boxes_all, NAME_ious_all, NAME_hs_raw, NAME_hs_final",
                &options.every_layer);
+  AddWordOptions(options.words, line);
   return line;
 }
 
@@ -95,7 +98,8 @@ DecoderInput MakeInput(const Encoded& image, const std::vector<ops::PyramidMemor
 }
 
 absl::Status DecodeAndWrite(const SemanticSam& network, const Encoded& image,
-                            const PromptGroup& group, const Options& options, ArrayWriter& writer) {
+                            const WordEmbeddings& words, const PromptGroup& group,
+                            const Options& options, ArrayWriter& writer) {
   const std::vector<ops::PyramidMemory> memories = {image.features.memory};
   const Decoder& decoder = network.decoder();
   const DecoderOutput output =
@@ -113,6 +117,8 @@ absl::Status DecodeAndWrite(const SemanticSam& network, const Encoded& image,
   SEMSAM_RETURN_IF_ERROR(
       write("pred_boxes", decoder.PredictBoxes(output.queries, output.last_reference)));
   SEMSAM_RETURN_IF_ERROR(write("refs", at::stack(output.references)));
+  SEMSAM_RETURN_IF_ERROR(
+      WriteClassLogits(network.class_heads(), words, group.name, output.queries, writer));
   if (!options.every_layer) return absl::OkStatus();
 
   std::vector<at::Tensor> boxes, ious;
@@ -149,9 +155,11 @@ absl::Status Dump(const Options& options, std::ostream& out) {
 
   c10::InferenceMode inference;
   ArrayWriter writer(options.out, out);
+  SEMSAM_ASSIGN_OR_RETURN(const WordEmbeddings words,
+                          EncodeAndWriteWords(model, options.words, writer));
   SEMSAM_ASSIGN_OR_RETURN(const Encoded encoded, EncodeAndWrite(*model.network, *image, writer));
   for (const PromptGroup& group : *groups) {
-    SEMSAM_RETURN_IF_ERROR(DecodeAndWrite(*model.network, encoded, group, options, writer));
+    SEMSAM_RETURN_IF_ERROR(DecodeAndWrite(*model.network, encoded, words, group, options, writer));
   }
   return absl::OkStatus();
 }
@@ -159,7 +167,9 @@ absl::Status Dump(const Options& options, std::ostream& out) {
 absl::Status Run(std::span<const std::string> arguments, std::ostream& out) {
   Options options;
   CommandLine line = MakeCommandLine(options);
-  if (const absl::Status status = line.Parse(arguments); !status.ok()) return UsageError(status);
+  absl::Status status = line.Parse(arguments);
+  if (status.ok()) status = CheckWordOptions(options.words);
+  if (!status.ok()) return UsageError(status);
   return CatchTorch([&] { return Dump(options, out); });
 }
 

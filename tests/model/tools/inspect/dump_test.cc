@@ -122,6 +122,35 @@ TEST_F(Dump, BothPathsAgree) {
   for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 2e-4);
 }
 
+TEST_F(Dump, WordsAddEmbeddingsAndLogitsOfBothHeads) {
+  Write("objects.txt", "dog\ntraffic light\r\n\ncat");
+  Write("parts.txt", "head\nleg\n");
+  ASSERT_EQ(Run({"--objects", Path("objects.txt"), "--object-mode", "plain", "--parts",
+                 Path("parts.txt")}),
+            0)
+      << error_.str();
+  EXPECT_EQ(Shape("objects_text"), (Sizes{3, 64}));
+  EXPECT_EQ(Shape("parts_text"), (Sizes{2, 64}));
+  EXPECT_EQ(Shape("one_logits_whole"), (Sizes{6, 3}));
+  EXPECT_EQ(Shape("two_logits_part"), (Sizes{12, 2}));
+  const auto plain = ReadNpy(Path("out/objects_text.npy"));
+  ASSERT_EQ(Run({"--objects=" + Path("objects.txt")}), 0) << error_.str();
+  const auto ensemble = ReadNpy(Path("out/objects_text.npy"));
+  ASSERT_TRUE(plain.ok() && ensemble.ok());
+  const auto a = plain->values<float>(), b = ensemble->values<float>();
+  EXPECT_FALSE(std::equal(a.begin(), a.end(), b.begin(), b.end()));
+}
+
+TEST_F(Dump, WordsThatCannotBeAreRefused) {
+  Write("objects.txt", "dog\n\xFF\n");
+  EXPECT_EQ(Run({"--objects", Path("objects.txt")}), 1);
+  EXPECT_NE(error_.str().find("objects.txt: terms[1]"), std::string::npos) << error_.str();
+  Write("objects.txt", "\n");
+  EXPECT_EQ(Run({"--objects", Path("objects.txt")}), 1);
+  EXPECT_EQ(Run({"--object-mode", "both"}), 2);
+  EXPECT_EQ(Run({"--part-mode=x"}), 2);
+}
+
 TEST_F(Dump, SaysWhichFileIsWrong) {
   Write("image.bmp", "not an image");
   EXPECT_EQ(Run(), 1);
