@@ -53,8 +53,10 @@ CommandLine MakeCommandLine(Options& options) {
                "\"parts\", \"mode\", \"presets\", \"output\", \"queries\", \"top_instances\", "
                "\"mask_queries\"",
                &options.words, Need::kRequired);
-  line.AddText("text", "T.npy", "the text embeddings of the classes, [classes, D] of unit norm",
-               &options.text, Need::kRequired);
+  line.AddText("text", "T.npy",
+               "text embeddings of the classes, [classes, D] of unit norm; default: the model's "
+               "own text encoder",
+               &options.text, Need::kOptional);
   line.AddText("out", "DIR", "folder for the .npy files and results.json", &options.out,
                Need::kRequired);
   line.AddText("device", "D", "cpu, cuda or cuda:N; default: cpu", &options.device,
@@ -79,13 +81,44 @@ absl::StatusOr<at::Tensor> ReadText(const std::string& path, int64_t words, int6
   return at::from_blob(const_cast<std::byte*>(array.data.data()), array.shape, at::kFloat).clone();
 }
 
+// Undefined for no words.
+absl::StatusOr<at::Tensor> EncodeText(const LoadedModel& model, const char* field,
+                                      const std::vector<std::string>& words, TextMode mode) {
+  if (words.empty()) return at::Tensor();
+  const absl::StatusOr<std::vector<float>> rows = model.text->Embed(words, mode);
+  if (!rows.ok()) return Annotate(rows.status(), field);
+  return at::tensor(*rows).view({static_cast<int64_t>(words.size()), -1});
+}
+
+absl::StatusOr<VocabularyWords> MakeWords(const LoadedModel& model, const WordsFile& words,
+                                          const std::string& text, at::Device device) {
+  const ModelConfig& config = model.network->config();
+  if (!words.parts.empty() && !config.capabilities.part_labels) {
+    return absl::FailedPreconditionError("the model has no part labels");
+  }
+  VocabularyWords tensors;
+  if (text.empty()) {
+    SEMSAM_ASSIGN_OR_RETURN(tensors.objects,
+                            EncodeText(model, "classes", words.classes, words.mode));
+  } else {
+    SEMSAM_ASSIGN_OR_RETURN(
+        tensors.objects,
+        ReadText(text, static_cast<int64_t>(words.classes.size()), config.decoder.text_dim));
+  }
+  SEMSAM_ASSIGN_OR_RETURN(tensors.parts, EncodeText(model, "parts", words.parts, words.mode));
+  tensors.objects = tensors.objects.to(device);
+  if (tensors.parts.defined()) tensors.parts = tensors.parts.to(device);
+  return tensors;
+}
+
 // One image, one set of words, one network.
 class VocabRun {
  public:
   VocabRun(const SemanticSam& network, const WordsFile& words, ArrayWriter& writer)
       : network_(network), words_(words), writer_(writer) {}
 
-  absl::StatusOr<Json> Run(const Rgb8Image& image, ImageSize original, const at::Tensor& text);
+  absl::StatusOr<Json> Run(const Rgb8Image& image, ImageSize original,
+                           const VocabularyWords& words);
 
  private:
   absl::Status WriteSelection();
@@ -94,7 +127,7 @@ class VocabRun {
   Json NetworkFacts() const;
 
   at::Tensor Classes(const at::Tensor& queries) const {
-    return network_.class_heads().Logits(LabelHead::kObject, queries, text_);
+    return network_.class_heads().Logits(LabelHead::kObject, queries, text_.objects);
   }
   at::Tensor Maps(const at::Tensor& rows) const {
     return rows.view({-1, features_.grid.height, features_.grid.width});
@@ -105,7 +138,7 @@ class VocabRun {
   ArrayWriter& writer_;
   ImageGeometry geometry_;
   ImageFeatures features_;
-  at::Tensor text_;
+  VocabularyWords text_;
   VocabularyTensors run_;
 };
 
@@ -158,7 +191,11 @@ absl::Status VocabRun::WriteLayers() {
 }
 
 absl::Status VocabRun::WriteResult() {
+  SEMSAM_RETURN_IF_ERROR(writer_.Write("text_emb", text_.objects));
   SEMSAM_RETURN_IF_ERROR(writer_.Write("pred_logits", run_.object_logits));
+  if (run_.part_logits.defined()) {
+    SEMSAM_RETURN_IF_ERROR(writer_.Write("pred_part_logits", run_.part_logits));
+  }
   SEMSAM_RETURN_IF_ERROR(writer_.Write("pred_boxes", run_.boxes));
   SEMSAM_RETURN_IF_ERROR(writer_.Write("pred_masks_all", Maps(run_.mask_logits)));
   const int64_t queries = run_.mask_logits.size(0);
@@ -184,14 +221,14 @@ Json VocabRun::NetworkFacts() const {
 }
 
 absl::StatusOr<Json> VocabRun::Run(const Rgb8Image& image, ImageSize original,
-                                   const at::Tensor& text) {
+                                   const VocabularyWords& words) {
   const ModelConfig& config = network_.config();
   geometry_ = {original, image.size, PaddedSize(config, image.size)};
   const at::Tensor pixels = at::from_blob(const_cast<uint8_t*>(image.pixels.data()),
                                           {1, image.size.height, image.size.width, 3}, at::kByte);
   features_ = network_.Encode(network_.Preprocess(pixels, geometry_.padded)).front();
-  text_ = text.to(features_.memory.memory.device());
-  run_ = RunVocabulary(network_, {features_, {}, geometry_.padded}, {.objects = text_, .parts = {}},
+  text_ = words;
+  run_ = RunVocabulary(network_, {features_, {}, geometry_.padded}, words,
                        words_.queries.value_or(config.vocabulary->queries), /*every_layer=*/true);
   SEMSAM_RETURN_IF_ERROR(WriteSelection());
   SEMSAM_RETURN_IF_ERROR(WriteLayers());
@@ -254,9 +291,9 @@ absl::Status Vocab(const Options& options, std::ostream& out) {
     return absl::FailedPreconditionError(
         absl::StrCat(options.weights, ": the model has no vocabulary"));
   }
-  SEMSAM_ASSIGN_OR_RETURN(
-      const at::Tensor text,
-      ReadText(options.text, static_cast<int64_t>(words->classes.size()), config.decoder.text_dim));
+  c10::InferenceMode inference;
+  SEMSAM_ASSIGN_OR_RETURN(const VocabularyWords text,
+                          MakeWords(model, *words, options.text, device));
   const ImageSize original = image->size;
   if (options.resize) {
     image = ResizeBicubic(*image, NetworkSize(original, config.short_edge_px));
@@ -265,7 +302,6 @@ absl::Status Vocab(const Options& options, std::ostream& out) {
   std::filesystem::create_directories(options.out, error);
   if (error) return absl::UnavailableError("cannot make the folder " + options.out);
 
-  c10::InferenceMode inference;
   ArrayWriter writer(options.out, out);
   VocabRun run(*model.network, *words, writer);
   SEMSAM_ASSIGN_OR_RETURN(const Json results, run.Run(*image, original, text));
