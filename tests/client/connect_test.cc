@@ -31,6 +31,8 @@ TEST(ClientOptionsTest, EveryOptionThatCannotWorkIsNamed) {
       {"default_timeout", [](ClientOptions& o) { o.default_timeout = absl::ZeroDuration(); }},
       {"default_upload_timeout",
        [](ClientOptions& o) { o.default_upload_timeout = absl::ZeroDuration(); }},
+      {"default_long_timeout",
+       [](ClientOptions& o) { o.default_long_timeout = absl::ZeroDuration(); }},
       {"chunk_bytes", [](ClientOptions& o) { o.chunk_bytes = 0; }},
       {"chunk_bytes", [](ClientOptions& o) { o.chunk_bytes = 3 << 20; }},
       {"max_message_bytes", [](ClientOptions& o) { o.max_message_bytes = 0; }},
