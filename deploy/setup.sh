@@ -22,7 +22,7 @@ SEMSAM_BUILD_PACKAGES=(
   g++ cmake ninja-build ccache pkg-config ca-certificates
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libjpeg-dev libpng-dev
-  prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libssl-dev zlib1g-dev
+  prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libssl-dev zlib1g-dev libicu-dev
   libgtest-dev libgmock-dev libbenchmark-dev
   python3 python3-pip
 )

@@ -81,24 +81,26 @@ absl::Status MaskGenerator::Add(const MaskCandidate& candidate) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<MaskRecord>> MaskGenerator::Finish() {
+absl::StatusOr<std::vector<MaskRecord>> MaskGenerator::Finish(
+    const std::function<bool()>& cancelled) {
   std::vector<MaskRecord> records = std::exchange(records_, {});
   std::vector<float> scores;
   scores.reserve(records.size());
   for (const MaskRecord& record : records) scores.push_back(record.predicted_iou);
   records = Suppress(std::move(records), scores, options_.box_nms_thresh);
   if (options_.min_mask_region_area > 0) {
-    SEMSAM_ASSIGN_OR_RETURN(records, CleanUp(std::move(records)));
+    SEMSAM_ASSIGN_OR_RETURN(records, CleanUp(std::move(records), cancelled));
   }
   for (MaskRecord& record : records) record.area = MaskArea(record.mask);
   return records;
 }
 
 absl::StatusOr<std::vector<MaskRecord>> MaskGenerator::CleanUp(
-    std::vector<MaskRecord> records) const {
+    std::vector<MaskRecord> records, const std::function<bool()>& cancelled) const {
   std::vector<float> scores;
   scores.reserve(records.size());
   for (MaskRecord& record : records) {
+    if (cancelled && cancelled()) return absl::CancelledError("the selection was cancelled");
     BinaryMask mask = DecodeRunLengths(record.mask);
     SEMSAM_ASSIGN_OR_RETURN(const bool filled, FillHoles(mask, options_.min_mask_region_area));
     SEMSAM_ASSIGN_OR_RETURN(const bool removed, RemoveIslands(mask, options_.min_mask_region_area));

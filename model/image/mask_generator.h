@@ -8,6 +8,7 @@
 #define SEMSAM_MODEL_IMAGE_MASK_GENERATOR_H_
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -62,11 +63,13 @@ class MaskGenerator {
 
   // Removes overlaps, cleans up, and returns what remains: masks that the clean-up
   // left alone first, then the others, each by descending predicted IoU. The
-  // generator is empty afterwards. Errors: INTERNAL.
-  absl::StatusOr<std::vector<MaskRecord>> Finish();
+  // generator is empty afterwards. Errors: INTERNAL; CANCELLED if `cancelled` (may be
+  // null; asked a mask to clean up) says so.
+  absl::StatusOr<std::vector<MaskRecord>> Finish(const std::function<bool()>& cancelled = nullptr);
 
  private:
-  absl::StatusOr<std::vector<MaskRecord>> CleanUp(std::vector<MaskRecord> records) const;
+  absl::StatusOr<std::vector<MaskRecord>> CleanUp(std::vector<MaskRecord> records,
+                                                  const std::function<bool()>& cancelled) const;
 
   MaskGeneratorOptions options_;
   ImageGeometry geometry_;

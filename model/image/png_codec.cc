@@ -101,7 +101,9 @@ void ClipGrey16(const std::vector<uint16_t>& grey, Rgb8Image& image) {
   }
 }
 
-bool EncodeInto(Session& session, std::span<const uint8_t> pixels, ImageSize size) {
+using RowSource = std::function<const uint8_t*(int y)>;
+
+bool EncodeInto(Session& session, ImageSize size, int color_type, const RowSource& row) {
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &session, OnError, OnWarning);
   if (png == nullptr) return false;
   png_infop info = png_create_info_struct(png);
@@ -115,15 +117,22 @@ bool EncodeInto(Session& session, std::span<const uint8_t> pixels, ImageSize siz
   // the fastest level already gets almost all there is to gain.
   png_set_compression_level(png, 1);
   png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_UP);
-  png_set_IHDR(png, info, size.width, size.height, 8, PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
+  png_set_IHDR(png, info, size.width, size.height, 8, color_type, PNG_INTERLACE_NONE,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   png_write_info(png, info);
-  for (int y = 0; y < size.height; ++y) {
-    png_write_row(png, pixels.data() + static_cast<size_t>(y) * size.width);
-  }
+  for (int y = 0; y < size.height; ++y) png_write_row(png, row(y));
   png_write_end(png, nullptr);
   png_destroy_write_struct(&png, &info);
   return true;
+}
+
+absl::StatusOr<std::string> Encode(ImageSize size, int color_type, const RowSource& row) {
+  std::string out;
+  Session session{.out = &out};
+  if (!EncodeInto(session, size, color_type, row)) {
+    return absl::InternalError(absl::StrCat("PNG: ", session.message));
+  }
+  return out;
 }
 
 }  // namespace
@@ -149,15 +158,17 @@ absl::StatusOr<Rgb8Image> DecodePng(std::span<const uint8_t> bytes, const ImageH
 }
 
 absl::StatusOr<std::string> EncodeGreyPng(std::span<const uint8_t> pixels, ImageSize size) {
-  std::string out;
-  Session session{.out = &out};
   if (size.height <= 0 || size.width <= 0 || pixels.size() != static_cast<size_t>(size.area())) {
     return absl::InternalError("PNG: the pixels do not fill the image");
   }
-  if (!EncodeInto(session, pixels, size)) {
-    return absl::InternalError(absl::StrCat("PNG: ", session.message));
-  }
-  return out;
+  return Encode(size, PNG_COLOR_TYPE_GRAY,
+                [&](int y) { return pixels.data() + static_cast<size_t>(y) * size.width; });
+}
+
+absl::StatusOr<std::string> EncodeRgbPng(ImageSize size,
+                                         const std::function<const uint8_t*(int y)>& row) {
+  if (size.height <= 0 || size.width <= 0) return absl::InternalError("PNG: the image is empty");
+  return Encode(size, PNG_COLOR_TYPE_RGB, row);
 }
 
 }  // namespace semsam

@@ -3,6 +3,7 @@
 #define SEMSAM_MODEL_IMAGE_PNG_CODEC_H_
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -17,6 +18,11 @@ absl::StatusOr<Rgb8Image> DecodePng(std::span<const uint8_t> bytes, const ImageH
 
 // An 8-bit grey PNG of `pixels` [H, W], row-major. Errors: INTERNAL.
 absl::StatusOr<std::string> EncodeGreyPng(std::span<const uint8_t> pixels, ImageSize size);
+
+// An 8-bit RGB PNG of rows [W, 3] that `row` gives from top to bottom, each valid
+// until the next call. `row` does not throw. Errors: INTERNAL.
+absl::StatusOr<std::string> EncodeRgbPng(ImageSize size,
+                                         const std::function<const uint8_t*(int y)>& row);
 
 }  // namespace semsam
 

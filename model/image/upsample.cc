@@ -31,8 +31,8 @@ __attribute__((always_inline)) inline void BlendLoop(const float* top, float wei
   }
 }
 __attribute__((always_inline)) inline void WidenLoop(const float* row, const BilinearAxis& axis,
-                                                     size_t count, float* out) {
-  for (size_t x = 0; x < count; ++x) {
+                                                     size_t begin, size_t end, float* out) {
+  for (size_t x = begin; x < end; ++x) {
     out[x] =
         __builtin_fmaf(axis.weight0[x], row[axis.index0[x]], axis.weight1[x] * row[axis.index1[x]]);
   }
@@ -61,8 +61,9 @@ void BlendPortable(const float* top, float weight0, const float* bottom, float w
                    size_t count, float* out) {
   BlendLoop(top, weight0, bottom, weight1, count, out);
 }
-void WidenPortable(const float* row, const BilinearAxis& axis, size_t count, float* out) {
-  WidenLoop(row, axis, count, out);
+void WidenPortable(const float* row, const BilinearAxis& axis, size_t begin, size_t end,
+                   float* out) {
+  WidenLoop(row, axis, begin, end, out);
 }
 void CombinePortable(const float* const* rows, size_t row_count, const float* weights, size_t count,
                      float* out) {
@@ -79,9 +80,9 @@ SEMSAM_TARGET_AVX2 void BlendAvx2(const float* top, float weight0, const float* 
                                   float weight1, size_t count, float* out) {
   BlendLoop(top, weight0, bottom, weight1, count, out);
 }
-SEMSAM_TARGET_AVX2 void WidenAvx2(const float* row, const BilinearAxis& axis, size_t count,
-                                  float* out) {
-  WidenLoop(row, axis, count, out);
+SEMSAM_TARGET_AVX2 void WidenAvx2(const float* row, const BilinearAxis& axis, size_t begin,
+                                  size_t end, float* out) {
+  WidenLoop(row, axis, begin, end, out);
 }
 SEMSAM_TARGET_AVX2 void CombineAvx2(const float* const* rows, size_t row_count,
                                     const float* weights, size_t count, float* out) {
@@ -206,8 +207,8 @@ std::span<const float> BilinearRows::WideRow(int grid_row, int other_grid_row) {
   }
   WideRowCache& cache = wide_[0].grid_row == other_grid_row ? wide_[1] : wide_[0];
   cache.grid_row = grid_row;
-  BestKernels().widen(logits_.data + static_cast<size_t>(grid_row) * logits_.size.width, x_axis_,
-                      width_, cache.values.data());
+  WidenRow(logits_.data + static_cast<size_t>(grid_row) * logits_.size.width, x_axis_, 0, width_,
+           cache.values.data());
   return cache.values;
 }
 
@@ -216,9 +217,18 @@ std::span<const float> BilinearRows::Row(int y) {
   const int bottom = y_axis_.index1[y];
   const std::span<const float> top_row = WideRow(top, bottom);
   const std::span<const float> bottom_row = WideRow(bottom, top);
-  BestKernels().blend(top_row.data(), y_axis_.weight0[y], bottom_row.data(), y_axis_.weight1[y],
-                      width_, row_.data());
+  BlendRows(top_row.data(), y_axis_.weight0[y], bottom_row.data(), y_axis_.weight1[y], 0, width_,
+            row_.data());
   return row_;
+}
+
+void WidenRow(const float* row, const BilinearAxis& axis, int begin, int end, float* out) {
+  BestKernels().widen(row, axis, begin, end, out);
+}
+
+void BlendRows(const float* top, float weight0, const float* bottom, float weight1, int begin,
+               int end, float* out) {
+  BestKernels().blend(top + begin, weight0, bottom + begin, weight1, end - begin, out + begin);
 }
 
 void ResizeRow(const float* in, const BicubicAxis& axis, int begin, int end, float* out) {

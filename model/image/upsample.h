@@ -70,6 +70,13 @@ class BilinearRows {
   std::vector<float> row_;
 };
 
+// out[x] for x in [begin, end): a grid row interpolated along x.
+void WidenRow(const float* row, const BilinearAxis& axis, int begin, int end, float* out);
+
+// out[x] = fma(weight0, top[x], weight1 * bottom[x]) for x in [begin, end).
+void BlendRows(const float* top, float weight0, const float* bottom, float weight1, int begin,
+               int end, float* out);
+
 // out[x] for x in [begin, end), resized by `axis`. `in` can be read
 // BicubicAxis::kOverread values beyond its end, where it is finite.
 void ResizeRow(const float* in, const BicubicAxis& axis, int begin, int end, float* out);

@@ -6,9 +6,16 @@
 //   - The logits of a query are upsampled to the padded size (bilinear), cropped,
 //     and resampled to the output size (bicubic, antialiased) before anything is
 //     decided, as published.
-//   - Work goes by strips of rows: no buffer holds all queries at output size. The
-//     largest is kMaxStripBytes plus the maps that are returned.
-// Thread-safe: free functions without state.
+//   - Work goes by tiles of the output: no buffer holds all queries at output size.
+//     All of them together stay within kMaxStripBytes beside what is returned, one
+//     row of scores of InferSemantic excepted.
+//   - What cannot change a decision is not computed (bounds of the logits over a
+//     tile, of the class scores over a cell of pixels); results do not depend on it.
+// Errors of all: INTERNAL for queries whose sizes do not agree or that are not
+// finite; INVALID_ARGUMENT that names the option; CANCELLED if `cancelled` (may be
+// null; asked a tile or a query, a few milliseconds apart) says so.
+//
+// Thread-safe: free functions without state; a call runs on the caller's thread.
 #ifndef SEMSAM_MODEL_IMAGE_VOCABULARY_INFERENCE_H_
 #define SEMSAM_MODEL_IMAGE_VOCABULARY_INFERENCE_H_
 
@@ -57,8 +64,8 @@ struct VocabularyInstance {
   float x0 = 0, y0 = 0, x1 = 0, y1 = 0;
 };
 
-// Falling score; no suppression, no threshold. A mask is computed once a query.
-// `cancelled` (may be null) is asked between queries: CANCELLED.
+// Falling score; no suppression, no threshold. A mask is computed once a query, one
+// query at a time.
 absl::StatusOr<std::vector<VocabularyInstance>> InferInstances(
     const VocabularyQueries& queries, const InstanceOptions& options,
     const std::function<bool()>& cancelled = nullptr);
@@ -99,7 +106,8 @@ struct SemanticOptions {
 };
 
 // Called with rows [first_row, first_row + rows) of every class:
-// scores [C, rows, width], valid during the call.
+// scores [C, rows, width], valid during the call. A row is there as a whole, however
+// many classes and columns it has.
 using SemanticStrip = std::function<void(int first_row, int rows, absl::Span<const float> scores)>;
 
 // Class scores of every pixel, strip by strip from the top.

@@ -9,6 +9,15 @@ namespace {
 
 constexpr char kPrefix[] = "sem_seg_head.predictor.";
 
+// The images of `input` as layer `index` sees them.
+std::vector<ops::PyramidMemory> LayerImages(const DecoderInput& input, int index) {
+  std::vector<ops::PyramidMemory> images(input.images.begin(), input.images.end());
+  for (size_t i = 0; i < input.projected_values.size(); ++i) {
+    if (input.projected_values[i].defined()) images[i].values = input.projected_values[i][index];
+  }
+  return images;
+}
+
 }  // namespace
 
 at::Tensor Decoder::Mlp::operator()(const at::Tensor& x) const {
@@ -84,6 +93,15 @@ at::Tensor Decoder::InitialTokens(const at::Tensor& point_or_box) const {
       .view({prompts * config_.tokens, channels_});
 }
 
+at::Tensor Decoder::ProjectValues(const at::Tensor& memory) const {
+  at::Tensor values = at::empty({static_cast<int64_t>(layers_.size()), memory.size(0), channels_},
+                                memory.options());
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    values[static_cast<int64_t>(i)].copy_(layers_[i].memory_value.full(memory));
+  }
+  return values;
+}
+
 DecoderOutput Decoder::Forward(const DecoderInput& input, bool every_layer,
                                const ForwardHook& hook) const {
   const int64_t prompts = input.boxes.size(0);
@@ -137,8 +155,8 @@ at::Tensor Decoder::RunLayer(const Layer& layer, const DecoderInput& input,
   // Cross-attention to the image
   const ops::SamplingShape shape = {.heads = config_.heads, .points = config_.points};
   at::Tensor sampled = layer.cross_output(
-      ops::BoxDeformableAttention(shape, layer.memory_value, input.images, image_of_query,
-                                  layer.sampling(x + position), references, path_));
+      ops::BoxDeformableAttention(shape, layer.memory_value, LayerImages(input, index),
+                                  image_of_query, layer.sampling(x + position), references, path_));
   call_hook("_crossattn", sampled);
   x = ops::AddLayerNorm(layer.norm1, x, sampled, path_);
 

@@ -18,6 +18,9 @@ namespace semsam {
 struct DecoderInput {
   // Distinct memories, level order 1/64 to 1/8; all with the same levels.
   absl::Span<const ops::PyramidMemory> images;
+  // Decoder::ProjectValues of each image, undefined where its raw memory is to be
+  // sampled; or empty: nothing is projected.
+  std::vector<at::Tensor> projected_values;
   std::vector<int> image_of_prompt;  // [P]
   at::Tensor boxes;                  // [P, 4] cx, cy, w, h relative to the padded image
   at::Tensor point_or_box;           // [P] int64, rows of the point-or-box embedding
@@ -48,6 +51,10 @@ class Decoder {
   // "dec_layer0_selfattn", "dec_layer0_crossattn", "dec_layer0" and so on.
   DecoderOutput Forward(const DecoderInput& input, bool every_layer = false,
                         const ForwardHook& hook = nullptr) const;
+
+  // The memory [T, C] of an image as each layer's values, [layers, T, C]: faster
+  // than raw memory from a few hundred prompts an image on.
+  at::Tensor ProjectValues(const at::Tensor& memory) const;
 
   // Heads; queries [N, C] rows of DecoderOutput::queries.
   at::Tensor PredictIous(const at::Tensor& queries) const;  // [N], raw

@@ -21,20 +21,31 @@ namespace {
 
 class TorchEmbedding final : public Embedding {
  public:
-  TorchEmbedding(const void* owner, ImageFeatures features, ImageSize network, ImageSize padded)
-      : owner_(owner), features_(std::move(features)), network_(network), padded_(padded) {}
+  // `values` [layers, T, C] is what the decoder's ProjectValues gave, or undefined.
+  TorchEmbedding(const void* owner, ImageFeatures features, ImageSize network, ImageSize padded,
+                 at::Tensor values = {})
+      : owner_(owner),
+        features_(std::move(features)),
+        values_(std::move(values)),
+        network_(network),
+        padded_(padded) {}
 
-  int64_t size_bytes() const override { return features_.size_bytes(); }
+  int64_t size_bytes() const override {
+    return features_.size_bytes() +
+           (values_.defined() ? static_cast<int64_t>(values_.nbytes()) : 0);
+  }
   ImageSize network_size() const override { return network_; }
 
   // The segmenter that made it: features of another model mean nothing.
   const void* owner() const { return owner_; }
   const ImageFeatures& features() const { return features_; }
+  const at::Tensor& values() const { return values_; }
   ImageSize padded_size() const { return padded_; }
 
  private:
   const void* owner_;
   ImageFeatures features_;
+  at::Tensor values_;
   ImageSize network_;
   ImageSize padded_;
 };
@@ -67,6 +78,8 @@ class TorchSegmenter final : public Segmenter {
   using Batch = std::vector<size_t>;
 
   absl::Status CheckImage(const Rgb8Image& image) const;
+  // `embedding`, if this segmenter made it; INVALID_ARGUMENT otherwise.
+  absl::StatusOr<const TorchEmbedding*> Own(const Embedding* embedding) const;
   absl::Status CheckRequest(const DecodeRequest& request) const;
   std::vector<EncodeResult> EncodeBatch(absl::Span<const Rgb8Image* const> images,
                                         ImageSize padded);
@@ -144,11 +157,16 @@ std::vector<EncodeResult> TorchSegmenter::EncodeBatch(absl::Span<const Rgb8Image
   return results;
 }
 
-absl::Status TorchSegmenter::CheckRequest(const DecodeRequest& request) const {
-  const auto* embedding = dynamic_cast<const TorchEmbedding*>(request.embedding.get());
-  if (embedding == nullptr || embedding->owner() != this) {
+absl::StatusOr<const TorchEmbedding*> TorchSegmenter::Own(const Embedding* embedding) const {
+  const auto* own = dynamic_cast<const TorchEmbedding*>(embedding);
+  if (own == nullptr || own->owner() != this) {
     return InvalidField("embedding", "was not made by this model");
   }
+  return own;
+}
+
+absl::Status TorchSegmenter::CheckRequest(const DecodeRequest& request) const {
+  SEMSAM_RETURN_IF_ERROR(Own(request.embedding.get()).status());
   if (request.prompts.empty()) return InvalidField("prompts", "must not be empty");
   if (request.levels.empty()) return InvalidField("levels", "must not be empty");
   for (size_t i = 0; i < request.prompts.size(); ++i) {
@@ -209,7 +227,10 @@ DecoderInput TorchSegmenter::MakeInput(absl::Span<const DecodeRequest> requests,
   for (size_t r : batch) {
     const auto* embedding = static_cast<const TorchEmbedding*>(requests[r].embedding.get());
     const auto [it, added] = image_index.emplace(embedding, static_cast<int>(memories.size()));
-    if (added) memories.push_back(embedding->features().memory);
+    if (added) {
+      memories.push_back(embedding->features().memory);
+      input.projected_values.push_back(embedding->values());
+    }
     const std::vector<Prompt>& prompts = requests[r].prompts;
     input.image_of_prompt.insert(input.image_of_prompt.end(), prompts.size(), it->second);
     boxes.push_back(PromptBoxes(prompts, embedding->network_size(), embedding->padded_size()));
@@ -281,7 +302,14 @@ DecodeResult TorchSegmenter::ReadMasks(const DecodeRequest& request, const Decod
 
 absl::StatusOr<std::shared_ptr<const Embedding>> TorchSegmenter::ProjectValues(
     const std::shared_ptr<const Embedding>& embedding) {
-  return embedding;
+  SEMSAM_ASSIGN_OR_RETURN(const TorchEmbedding* raw, Own(embedding.get()));
+  if (raw->values().defined()) return embedding;
+  return CatchTorch([&]() -> std::shared_ptr<const Embedding> {
+    c10::InferenceMode inference;
+    return std::make_shared<TorchEmbedding>(
+        this, raw->features(), raw->network_size(), raw->padded_size(),
+        model_.network->decoder().ProjectValues(raw->features().memory.memory));
+  });
 }
 
 absl::StatusOr<std::vector<float>> TorchSegmenter::EncodeText(

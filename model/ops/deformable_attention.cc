@@ -103,12 +103,65 @@ at::Tensor ReferenceBoxAttention(const SamplingShape& shape, const ValueProjecti
     const at::Tensor locations = boxes.slice(-1, 0, 2) + split.offsets /
                                                              static_cast<double>(shape.points) *
                                                              boxes.slice(-1, 2, 4) * 0.5;
-    const at::Tensor projected = values.full(images[image].memory).unsqueeze(0);
+    const at::Tensor projected =
+        images[image].values.defined() ? images[image].values : values.full(images[image].memory);
     out.index_copy_(0, index,
-                    SampleWithGrid(shape, projected, images[image].levels, locations, split.weights)
+                    SampleWithGrid(shape, projected.unsqueeze(0), images[image].levels, locations,
+                                   split.weights)
                         .squeeze(0));
   }
   return out;
+}
+
+// What the kernels need of some queries: rows of `projections` and `references`.
+struct KernelQueries {
+  std::vector<cpu::QueryMemory> memories;
+  at::Tensor projections;  // [Q, heads*L*P*3]
+  at::Tensor references;   // [Q, 4]
+  int levels = 0;
+};
+
+at::Tensor SampleValues(const SamplingShape& shape, const KernelQueries& queries,
+                        int64_t channels) {
+  const int64_t count = queries.projections.size(0);
+  at::Tensor out = at::empty({count, channels}, queries.projections.options());
+  const cpu::BoxDeformableArgs args = {
+      .queries = queries.memories.data(),
+      .projections = queries.projections.const_data_ptr<float>(),
+      .references = queries.references.const_data_ptr<float>(),
+      .out = out.mutable_data_ptr<float>(),
+      .heads = shape.heads,
+      .head_dim = channels / shape.heads,
+      .levels = queries.levels,
+      .points = static_cast<int>(shape.points),
+  };
+  at::parallel_for(0, count * shape.heads, 64, [&](int64_t begin, int64_t end) {
+    cpu::BestKernels().box_deformable(args, begin, end);
+  });
+  return out;
+}
+
+at::Tensor SampleMemory(const SamplingShape& shape, const ValueProjection& values,
+                        const KernelQueries& queries, int64_t channels) {
+  const int64_t count = queries.projections.size(0);
+  const at::TensorOptions options = queries.projections.options();
+  at::Tensor sampled = at::empty({count, shape.heads, channels}, options);
+  at::Tensor weight_sums = at::empty({count, shape.heads}, options);
+  const cpu::LazyDeformableArgs args = {
+      .queries = queries.memories.data(),
+      .projections = queries.projections.const_data_ptr<float>(),
+      .references = queries.references.const_data_ptr<float>(),
+      .sampled = sampled.mutable_data_ptr<float>(),
+      .weight_sums = weight_sums.mutable_data_ptr<float>(),
+      .heads = shape.heads,
+      .channels = channels,
+      .levels = queries.levels,
+      .points = static_cast<int>(shape.points),
+  };
+  at::parallel_for(0, count * shape.heads, 8, [&](int64_t begin, int64_t end) {
+    cpu::BestKernels().lazy_deformable(args, begin, end);
+  });
+  return values.heads(sampled, weight_sums);
 }
 
 }  // namespace
@@ -163,37 +216,48 @@ at::Tensor BoxDeformableAttention(const SamplingShape& shape, const ValueProject
   if (!KernelTakes(path, projections, shape, images[0].levels.size(), channels)) {
     return ReferenceBoxAttention(shape, values, images, image_of_query, projections, references);
   }
+  // Narrower heads than the kernel reads: the raw memory serves as well.
+  const bool kernel_takes_values = channels / shape.heads % 16 == 0;
   std::vector<std::vector<cpu::PyramidLevel>> pyramids;
   for (const PyramidMemory& image : images) {
     TORCH_CHECK(image.memory.is_contiguous() && image.levels.size() == images[0].levels.size(),
                 "memories of one call must share their number of levels");
+    TORCH_CHECK(!image.values.defined() ||
+                    (image.values.is_contiguous() && image.values.sizes() == image.memory.sizes()),
+                "projected values must be laid out like their memory");
     pyramids.push_back(KernelLevels(image.levels));
   }
-  std::vector<cpu::QueryMemory> queries;
-  for (int image : image_of_query) {
-    queries.push_back(
-        {.memory = images[image].memory.const_data_ptr<float>(), .level = pyramids[image].data()});
+  // Two kinds of queries: over values, and over raw memory.
+  const int levels = static_cast<int>(images[0].levels.size());
+  KernelQueries kinds[2] = {{.levels = levels}, {.levels = levels}};
+  std::vector<int64_t> rows[2];
+  for (size_t q = 0; q < image_of_query.size(); ++q) {
+    const int index = image_of_query[q];
+    const PyramidMemory& image = images[index];
+    const bool raw = !image.values.defined() || !kernel_takes_values;
+    kinds[raw].memories.push_back(
+        {.memory = (raw ? image.memory : image.values).const_data_ptr<float>(),
+         .level = pyramids[index].data()});
+    rows[raw].push_back(static_cast<int64_t>(q));
   }
-  const at::Tensor rows = projections.contiguous();
-  const at::Tensor boxes = references.contiguous();
-  const int64_t count = rows.size(0);
-  at::Tensor sampled = at::empty({count, shape.heads, channels}, rows.options());
-  at::Tensor weight_sums = at::empty({count, shape.heads}, rows.options());
-  const cpu::LazyDeformableArgs args = {
-      .queries = queries.data(),
-      .projections = rows.const_data_ptr<float>(),
-      .references = boxes.const_data_ptr<float>(),
-      .sampled = sampled.mutable_data_ptr<float>(),
-      .weight_sums = weight_sums.mutable_data_ptr<float>(),
-      .heads = shape.heads,
-      .channels = channels,
-      .levels = static_cast<int>(images[0].levels.size()),
-      .points = static_cast<int>(shape.points),
+  const auto run = [&](bool raw) {
+    return raw ? SampleMemory(shape, values, kinds[raw], channels)
+               : SampleValues(shape, kinds[raw], channels);
   };
-  at::parallel_for(0, count * shape.heads, 8, [&](int64_t begin, int64_t end) {
-    cpu::BestKernels().lazy_deformable(args, begin, end);
-  });
-  return values.heads(sampled, weight_sums);
+  for (const bool raw : {false, true}) {
+    if (!rows[!raw].empty()) continue;
+    kinds[raw].projections = projections.contiguous();
+    kinds[raw].references = references.contiguous();
+    return run(raw);
+  }
+  at::Tensor out = at::empty({projections.size(0), channels}, projections.options());
+  for (const bool raw : {false, true}) {
+    const at::Tensor index = at::tensor(rows[raw]);
+    kinds[raw].projections = projections.index_select(0, index);
+    kinds[raw].references = references.index_select(0, index);
+    out.index_copy_(0, index, run(raw));
+  }
+  return out;
 }
 
 }  // namespace semsam::ops

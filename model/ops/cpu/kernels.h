@@ -85,15 +85,27 @@ struct DeformableArgs {
 
 // The memory that one query looks at.
 struct QueryMemory {
-  const float* memory = nullptr;        // [T, channels], not projected
+  const float* memory = nullptr;        // [T, channels]
   const PyramidLevel* level = nullptr;  // [levels]
 };
 
-// The same for few queries and box references: samples the raw memory with each
-// head's weights and leaves the value projection to the caller, which applies it
-// to the sampled sums (exact, attention is linear in its values).
+// The same with box references, each query over the values of its own image.
+struct BoxDeformableArgs {
+  const QueryMemory* queries = nullptr;  // [Q], memories of projected values
+  const float* projections = nullptr;    // [Q, heads*L*P*2 offsets, heads*L*P logits]
+  const float* references = nullptr;     // [Q, 4] cx, cy, w, h in 0..1
+  float* out = nullptr;                  // [Q, heads * head_dim]
+  int64_t heads = 0;
+  int64_t head_dim = 0;  // multiple of 16
+  int levels = 0;
+  int points = 0;
+};
+
+// The same for few queries: samples the raw memory with each head's weights and
+// leaves the value projection to the caller, which applies it to the sampled sums
+// (exact, attention is linear in its values).
 struct LazyDeformableArgs {
-  const QueryMemory* queries = nullptr;  // [Q]
+  const QueryMemory* queries = nullptr;  // [Q], memories that are not projected
   const float* projections = nullptr;    // [Q, heads*L*P*2 offsets, heads*L*P logits]
   const float* references = nullptr;     // [Q, 4] cx, cy, w, h in 0..1
   float* sampled = nullptr;              // [Q, heads, channels]
@@ -144,7 +156,8 @@ struct Kernels {
   void (*window_attention)(const WindowAttentionArgs& args, int64_t window_begin,
                            int64_t window_end, float* scratch);
   void (*deformable)(const DeformableArgs& args, int64_t query_begin, int64_t query_end);
-  // Over query * heads + head.
+  // Over query * heads + head, as the next.
+  void (*box_deformable)(const BoxDeformableArgs& args, int64_t begin, int64_t end);
   void (*lazy_deformable)(const LazyDeformableArgs& args, int64_t begin, int64_t end);
   void (*prompt_attention)(const PromptAttentionArgs& args, int64_t prompt_begin,
                            int64_t prompt_end);

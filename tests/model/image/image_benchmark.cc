@@ -2,6 +2,7 @@
 //   image_benchmark --benchmark_enable_random_interleaving=true --benchmark_repetitions=5
 #include <benchmark/benchmark.h>
 
+#include "model/image/containment.h"
 #include "model/image/decode_image.h"
 #include "model/image/mask_codec.h"
 #include "model/image/mask_tail.h"
@@ -126,6 +127,20 @@ void StabilityOfOneMaskPlain(benchmark::State& state) {
   }
 }
 
+// As everything-mode leaves them: 1,000 masks of one image.
+void ParentsOfAThousandMasks(benchmark::State& state) {
+  std::vector<RunLengths> masks;
+  std::vector<const RunLengths*> pointers;
+  for (uint32_t i = 0; i < 1000; ++i) {
+    const std::vector<float> logits = testing::BlobLogits(kGrid, i);
+    masks.push_back(
+        LogitsToRunLengths({kGrid, logits.data()}, kGeometry, MaskResolution::kNetwork));
+  }
+  for (const RunLengths& mask : masks) pointers.push_back(&mask);
+  for (auto _ : state) benchmark::DoNotOptimize(FindParents(pointers, 0.9));
+}
+
+BENCHMARK(ParentsOfAThousandMasks)->Unit(benchmark::kMillisecond);
 BENCHMARK(DecodeJpegPhoto)->Unit(benchmark::kMillisecond);
 BENCHMARK(DecodeJpegPhotoOpenCv)->Unit(benchmark::kMillisecond);
 BENCHMARK(ResizePhotoTo640)->Unit(benchmark::kMillisecond);

@@ -227,6 +227,42 @@ TEST_P(CpuKernels, LazyDeformableAttentionSamplesRawMemoryAndItsWeightSum) {
   }
 }
 
+TEST_P(CpuKernels, BoxDeformableAttentionSamplesEachHeadsOwnValues) {
+  const int64_t heads = 3, dim = 16, width = heads * dim;
+  const int levels = 2, points = 2, samples = levels * points;
+  const PyramidLevel pyramid[2] = {{5, 7, 0}, {3, 4, 35}};
+  const std::vector<float> first = Random(47 * width, 1, 20);
+  const std::vector<float> second = Random(47 * width, 1, 21);
+  const std::vector<QueryMemory> memories = {{first.data(), pyramid}, {second.data(), pyramid}};
+  const std::vector<float> projections = Random(2 * heads * samples * 3, 5, 22);
+  const std::vector<float> references = {0.5f, 0.4f, 0.4f, 0.6f, 0.0f, 1.0f, 0.9f, 0.9f};
+  std::vector<float> out(2 * width, NAN);
+  kernels_->box_deformable({.queries = memories.data(),
+                            .projections = projections.data(),
+                            .references = references.data(),
+                            .out = out.data(),
+                            .heads = heads,
+                            .head_dim = dim,
+                            .levels = levels,
+                            .points = points},
+                           0, 2 * heads);
+  for (int64_t i = 0; i < 2 * width; ++i) {
+    const int64_t q = i / width, h = i % width / dim;
+    const float* row = projections.data() + q * heads * samples * 3;
+    const float* box = references.data() + q * 4;
+    const std::vector<double> weights = Softmax(row + heads * samples * 2 + h * samples, samples);
+    double expected = 0;
+    for (int s = 0; s < samples; ++s) {
+      const float* offset = row + (h * samples + s) * 2;
+      const PyramidLevel& level = pyramid[s / points];
+      const double x = (box[0] + offset[0] / double{points} * box[2] * 0.5) * level.width - 0.5;
+      const double y = (box[1] + offset[1] / double{points} * box[3] * 0.5) * level.height - 0.5;
+      expected += weights[s] * Bilinear(memories[q].memory, level, width, i % width, x, y);
+    }
+    ASSERT_NEAR(out[i], expected, 2e-5) << i;
+  }
+}
+
 TEST_P(CpuKernels, PromptAttentionOfEqualKeysAveragesTheValues) {
   const int64_t tokens = 6, heads = 2, dim = 16, width = heads * dim;
   std::vector<float> qk = Random(tokens * 2 * width, 1, 14);

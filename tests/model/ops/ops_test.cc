@@ -108,29 +108,71 @@ TEST_F(Ops, DeformableAttentionOnBothPathsAgrees) {
       5e-5);
 }
 
-TEST_F(Ops, BoxDeformableAttentionOverSeveralImagesAgreesWithProjectingFirst) {
-  const SamplingShape shape = {.heads = 8, .points = 4};
-  std::vector<PyramidMemory> images(3);
-  for (int i = 0; i < 3; ++i) {
-    int64_t tokens = 0;
-    for (int l = 1; l <= 4; ++l) {
-      images[i].levels.push_back({l * 2 + i, l * 3});
-      tokens += images[i].levels.back().area();
+// Three images of different sizes and some queries on them.
+struct BoxQueries {
+  SamplingShape shape = {.heads = 8, .points = 4};
+  std::vector<PyramidMemory> images = std::vector<PyramidMemory>(3);
+  at::Tensor weight;
+  at::Tensor bias;
+  std::vector<int> image_of_query = {0, 0, 2, 1, 1, 1, 2, 0};
+  at::Tensor projections = at::randn({8, 8 * 16 * 3}) * 4;
+  at::Tensor references = at::rand({8, 4});
+
+  explicit BoxQueries(int64_t channels = 256)
+      : weight(at::randn({channels, channels}) * 0.1), bias(at::randn({channels})) {
+    for (int i = 0; i < 3; ++i) {
+      int64_t tokens = 0;
+      for (int l = 1; l <= 4; ++l) {
+        images[i].levels.push_back({l * 2 + i, l * 3});
+        tokens += images[i].levels.back().area();
+      }
+      images[i].memory = at::randn({tokens, channels});
     }
-    images[i].memory = at::randn({tokens, 256});
   }
-  const at::Tensor weight = at::randn({256, 256}) * 0.1;
-  const at::Tensor bias = at::randn({256});
-  const std::vector<int> image_of_query = {0, 0, 2, 1, 1, 1, 2, 0};
-  const at::Tensor projections = at::randn({8, 8 * 16 * 3}) * 4;
-  const at::Tensor references = at::rand({8, 4});
-  const ValueProjection native = PrepareValueProjection(weight, bias, shape, Path::kNative);
-  const ValueProjection reference = PrepareValueProjection(weight, bias, shape, Path::kReference);
-  EXPECT_LT(MaxDifference(BoxDeformableAttention(shape, native, images, image_of_query, projections,
-                                                 references, Path::kNative),
-                          BoxDeformableAttention(shape, reference, images, image_of_query,
-                                                 projections, references, Path::kReference)),
-            5e-5);
+
+  at::Tensor Run(Path path) const {
+    return BoxDeformableAttention(shape, PrepareValueProjection(weight, bias, shape, path), images,
+                                  image_of_query, projections, references, path);
+  }
+  void Project(size_t image) {
+    images[image].values = Linear(weight, bias, Path::kReference)(images[image].memory);
+  }
+};
+
+TEST_F(Ops, BoxDeformableAttentionOverSeveralImagesAgreesWithProjectingFirst) {
+  BoxQueries queries;
+  EXPECT_LT(MaxDifference(queries.Run(Path::kNative), queries.Run(Path::kReference)), 5e-5);
+}
+
+TEST_F(Ops, BoxDeformableAttentionOverProjectedValuesAgreesWithRawMemory) {
+  for (const int64_t channels : {256, 64}) {  // 64: heads narrower than the kernel reads
+    BoxQueries queries(channels);
+    const at::Tensor raw = queries.Run(Path::kReference);
+    for (size_t image : {1, 0, 2}) {  // a mixed call, then projected ones alone
+      queries.Project(image);
+      EXPECT_LT(MaxDifference(queries.Run(Path::kNative), raw), 5e-5);
+      EXPECT_LT(MaxDifference(queries.Run(Path::kReference), raw), 5e-5);
+    }
+  }
+}
+
+TEST_F(Ops, BoxDeformableAttentionOfAQueryDoesNotDependOnTheOthers) {
+  BoxQueries queries;
+  queries.Project(1);
+  const at::Tensor together = queries.Run(Path::kNative);
+  for (int64_t q = 0; q < 8; ++q) {
+    BoxQueries alone = queries;
+    alone.image_of_query = {queries.image_of_query[q]};
+    alone.projections = queries.projections.slice(0, q, q + 1);
+    alone.references = queries.references.slice(0, q, q + 1);
+    EXPECT_TRUE(at::equal(alone.Run(Path::kNative)[0], together[q])) << q;
+  }
+}
+
+TEST_F(Ops, ValuesOfAnotherLayoutThanTheirMemoryAreRefused) {
+  BoxQueries queries;
+  queries.images[0].values = at::zeros({3, 256});
+  EXPECT_THROW(queries.Run(Path::kNative), c10::Error);
 }
 
 TEST_F(Ops, SineBoxesOnBothPathsAgrees) {

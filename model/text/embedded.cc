@@ -1,0 +1,24 @@
+#include "model/text/embedded.h"
+
+#include <cstddef>
+
+// Defined in embedded.S.
+extern "C" {
+extern const char semsam_html_entities_begin[];
+extern const char semsam_html_entities_end[];
+}
+
+namespace semsam {
+namespace {
+
+std::string_view Between(const char* begin, const char* end) {
+  return {begin, static_cast<size_t>(end - begin)};
+}
+
+}  // namespace
+
+std::string_view EmbeddedHtmlEntities() {
+  return Between(semsam_html_entities_begin, semsam_html_entities_end);
+}
+
+}  // namespace semsam
