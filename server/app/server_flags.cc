@@ -36,6 +36,21 @@ ABSL_FLAG(int64_t, max_segment_queries, 4096, "queries of those calls; a prompt 
 ABSL_FLAG(int, max_queued_images, 64, "images waiting to be read or encoded");
 ABSL_FLAG(int64_t, max_batch_queries, 384, "queries a decoder call");
 ABSL_FLAG(int64_t, max_batch_images, 1, "images an encoder call");
+ABSL_FLAG(int64_t, text_cache_bytes, int64_t{64} << 20,
+          "bytes of text embeddings kept, by word; a word takes about 2.5 kB");
+ABSL_FLAG(int64_t, word_buffer_mib, 256, "MiB of text embeddings that calls under way work with");
+ABSL_FLAG(int, max_words, 2000, "words a list");
+ABSL_FLAG(int, max_word_characters, 64, "Unicode characters a word");
+ABSL_FLAG(int64_t, max_batch_texts, 512,
+          "texts a text encoder call; a word is one, or 81 with the prompt templates");
+ABSL_FLAG(int, max_labelled_masks, 4096,
+          "masks a session keeps for new labels (RefreshLabels); the oldest go first");
+ABSL_FLAG(int64_t, mask_query_mib, 256, "MiB that all sessions together keep for new labels");
+ABSL_FLAG(int, max_background_calls, 8, "GenerateMasks and SegmentVocabulary calls under way");
+ABSL_FLAG(int64_t, result_buffer_mib, 1024, "MiB of the model's answers to those calls");
+ABSL_FLAG(int, max_points_per_side, 64, "points of GenerateMasks on a side");
+ABSL_FLAG(int, max_points_per_chunk, 256, "points that GenerateMasks decodes at a time");
+ABSL_FLAG(int, max_instances, 1000, "instances that SegmentVocabulary may be asked for");
 ABSL_FLAG(absl::Duration, default_deadline, absl::Seconds(30), "deadline of a call that sets none");
 ABSL_FLAG(absl::Duration, max_deadline, absl::Minutes(5), "longest deadline of any call");
 
@@ -83,6 +98,18 @@ ServerOptions OptionsFromFlags() {
   engine.max_queued_images = absl::GetFlag(FLAGS_max_queued_images);
   engine.max_batch_queries = absl::GetFlag(FLAGS_max_batch_queries);
   engine.max_batch_images = absl::GetFlag(FLAGS_max_batch_images);
+  engine.text_cache_bytes = absl::GetFlag(FLAGS_text_cache_bytes);
+  engine.word_buffer_bytes = MebibytesFlag(FLAGS_word_buffer_mib);
+  engine.words.max_words = absl::GetFlag(FLAGS_max_words);
+  engine.words.max_characters = absl::GetFlag(FLAGS_max_word_characters);
+  engine.max_batch_texts = absl::GetFlag(FLAGS_max_batch_texts);
+  engine.sessions.max_labelled_masks = absl::GetFlag(FLAGS_max_labelled_masks);
+  engine.sessions.max_mask_query_bytes = MebibytesFlag(FLAGS_mask_query_mib);
+  engine.max_background_calls = absl::GetFlag(FLAGS_max_background_calls);
+  engine.result_buffer_bytes = MebibytesFlag(FLAGS_result_buffer_mib);
+  engine.generate.max_points_per_side = absl::GetFlag(FLAGS_max_points_per_side);
+  engine.generate.max_points_per_chunk = absl::GetFlag(FLAGS_max_points_per_chunk);
+  engine.vocabulary.max_instances = absl::GetFlag(FLAGS_max_instances);
   engine.default_deadline = absl::GetFlag(FLAGS_default_deadline);
   engine.max_deadline = absl::GetFlag(FLAGS_max_deadline);
   return options;

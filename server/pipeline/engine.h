@@ -34,6 +34,7 @@
 #include "server/pipeline/call_gate.h"
 #include "server/pipeline/cpu_pool.h"
 #include "server/pipeline/engine_options.h"
+#include "server/pipeline/generate_call.h"
 #include "server/pipeline/image_encoder.h"
 #include "server/pipeline/image_stages.h"
 #include "server/pipeline/image_upload.h"
@@ -42,6 +43,7 @@
 #include "server/pipeline/refresh_call.h"
 #include "server/pipeline/segment_call.h"
 #include "server/pipeline/segment_types.h"
+#include "server/pipeline/vocabulary_call.h"
 #include "server/pipeline/word_encoder.h"
 
 namespace semsam {
@@ -57,6 +59,20 @@ struct SegmentRequest {
   std::variant<ImageReference, std::string> image;
   std::vector<UserPrompt> prompts;
   SegmentOptions options;
+  LabelOptions labels;
+};
+
+struct VocabularyCallRequest {
+  ImageReference image;
+  UserWords things;
+  UserWords stuff;
+  UserWords parts;
+  VocabularyOptions options;
+};
+
+struct GenerateRequest {
+  ImageReference image;
+  GenerateOptions options;
   LabelOptions labels;
 };
 
@@ -91,6 +107,11 @@ class Engine {
   // it began.
   std::shared_ptr<StreamHandle> Segment(SegmentRequest request, CallLimits limits,
                                         SegmentSink sink);
+
+  std::shared_ptr<StreamHandle> SegmentVocabulary(const VocabularyCallRequest& request,
+                                                  CallLimits limits, VocabularySink sink);
+  std::shared_ptr<StreamHandle> GenerateMasks(const GenerateRequest& request, CallLimits limits,
+                                              GenerateSink sink);
 
   // Scores other words for masks that the session got. `done` runs exactly once.
   void RefreshLabels(const RefreshLabelsRequest& request, CallLimits limits, RefreshDone done);
@@ -135,6 +156,20 @@ class Engine {
   absl::StatusOr<Admitted> Admit(const SegmentRequest& request);
   absl::StatusOr<std::shared_ptr<RefreshCall>> AdmitRefresh(const RefreshLabelsRequest& request,
                                                             CallLimits& limits, RefreshDone& done);
+  struct AdmittedVocabulary {
+    CallGate::Ticket ticket;
+    VocabularyCall::Task task;
+  };
+  absl::StatusOr<AdmittedVocabulary> Admit(const VocabularyCallRequest& request);
+  absl::StatusOr<VocabularyWords> CleanVocabulary(const VocabularyCallRequest& request) const;
+  struct AdmittedGenerate {
+    CallGate::Ticket ticket;
+    GenerateCall::Task task;
+  };
+  absl::StatusOr<AdmittedGenerate> Admit(const GenerateRequest& request);
+  // Sets the memory of a call's results aside; `field` is what could make it smaller.
+  absl::StatusOr<std::unique_ptr<ByteBudget::Reservation>> ReserveResult(int64_t bytes,
+                                                                         const char* field);
   absl::StatusOr<LabelPlan> Plan(const LabelOptions& labels);
   CallParts Parts();
   std::vector<std::shared_ptr<StreamCall>> Calls() const;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
+#include "server/rpc/convert_words.h"
 
 namespace semsam {
 namespace {
@@ -23,25 +24,10 @@ void SetTimestamp(absl::Time time, google::protobuf::Timestamp& out) {
   out.set_nanos(static_cast<int32_t>(nanoseconds % 1000000000));
 }
 
-void SetSize(ImageSize size, v1::ImageSize& out) {
-  out.set_height(static_cast<uint32_t>(size.height));
-  out.set_width(static_cast<uint32_t>(size.width));
-}
-
 void SetImage(const StoredImage& image, v1::Image& out) {
   out.set_image_id(image.image_id);
   out.set_sha256(image.sha256);
   SetSize(image.geometry.original, *out.mutable_size());
-}
-
-void SetTimings(const StageTimings& timings, v1::StageTimings& out) {
-  if (timings.image_decode) SetDuration(*timings.image_decode, *out.mutable_image_decode());
-  if (timings.preprocess) SetDuration(*timings.preprocess, *out.mutable_preprocess());
-  if (timings.encode_queue) SetDuration(*timings.encode_queue, *out.mutable_encode_queue());
-  if (timings.encode) SetDuration(*timings.encode, *out.mutable_encode());
-  if (timings.decode_queue) SetDuration(*timings.decode_queue, *out.mutable_decode_queue());
-  if (timings.decode) SetDuration(*timings.decode, *out.mutable_decode());
-  if (timings.postprocess) SetDuration(*timings.postprocess, *out.mutable_postprocess());
 }
 
 absl::StatusOr<UserPrompt> PromptFromProto(const v1::Prompt& prompt) {
@@ -72,6 +58,104 @@ absl::StatusOr<UserPrompt> PromptFromProto(const v1::Prompt& prompt) {
   return out;
 }
 
+absl::StatusOr<SegmentOptions> OptionsFromProto(const v1::SegmentOptions& options) {
+  SegmentOptions out;
+  out.levels.assign(options.levels().begin(), options.levels().end());
+  if (options.has_min_predicted_iou()) out.min_predicted_iou = options.min_predicted_iou();
+  if (options.has_min_stability()) out.min_stability = options.min_stability();
+  if (options.has_max_duplicate_iou()) out.max_duplicate_iou = options.max_duplicate_iou();
+  out.min_region_area_px = options.min_region_area_px();
+  SEMSAM_ASSIGN_OR_RETURN(out.encoding, EncodingFromProto(options.encoding()));
+  SEMSAM_ASSIGN_OR_RETURN(out.resolution, ResolutionFromProto(options.resolution()));
+  out.joint_attention = options.joint_attention();
+  return out;
+}
+
+// What SegmentRequest and SegmentOnceRequest have in common.
+template <typename Request>
+absl::StatusOr<SegmentRequest> PromptsAndOptionsFromProto(const Request& request) {
+  SegmentRequest out;
+  out.prompts.reserve(request.prompts_size());
+  for (int i = 0; i < request.prompts_size(); ++i) {
+    absl::StatusOr<UserPrompt> prompt = PromptFromProto(request.prompts(i));
+    if (!prompt.ok()) {
+      return PrependField(std::move(prompt).status(), absl::StrCat("prompts[", i, "]"));
+    }
+    out.prompts.push_back(*std::move(prompt));
+  }
+  SEMSAM_ASSIGN_OR_RETURN(out.options, OptionsFromProto(request.options()));
+  SEMSAM_ASSIGN_OR_RETURN(out.labels, FromProto(request.labels()));
+  return out;
+}
+
+// What the levels mean in the published training data; other models have no names.
+const char* LevelName(int level, int levels) {
+  constexpr const char* kNames[] = {"semantic", "semantic", "instance", "part", "part", "part"};
+  return levels == 6 ? kNames[level - 1] : "";
+}
+
+void SetModel(const ModelInfo& model, v1::ModelInfo& out) {
+  const ModelConfig& config = model.config;
+  out.set_name(config.name);
+  out.set_digest(model.digest);
+  out.set_device(model.device);
+  out.set_trained(model.trained);
+  out.set_short_edge_px(static_cast<uint32_t>(config.short_edge_px));
+  for (int level = 1; level <= config.levels(); ++level) {
+    v1::GranularityLevel& named = *out.add_levels();
+    named.set_level(static_cast<uint32_t>(level));
+    named.set_name(LevelName(level, config.levels()));
+  }
+  v1::Capabilities& capabilities = *out.mutable_capabilities();
+  capabilities.set_click_prompts(config.capabilities.click_prompts);
+  capabilities.set_box_prompts(config.capabilities.box_prompts);
+  capabilities.set_object_labels(config.capabilities.object_labels);
+  capabilities.set_part_labels(config.capabilities.part_labels);
+  capabilities.set_vocabulary(config.capabilities.vocabulary);
+}
+
+void SetLimits(const EngineOptions& options, v1::Limits& out) {
+  out.set_max_image_bytes(static_cast<uint64_t>(options.image.max_bytes));
+  out.set_max_image_pixels(static_cast<uint64_t>(options.image.max_pixels));
+  out.set_max_chunk_bytes(static_cast<uint32_t>(options.max_chunk_bytes));
+  out.set_max_prompts_per_request(static_cast<uint32_t>(options.prompts.max_prompts));
+  out.set_max_images_per_session(static_cast<uint32_t>(options.sessions.max_images_per_session));
+  out.set_max_sessions(static_cast<uint32_t>(options.sessions.max_sessions));
+  SetDuration(options.sessions.max_ttl, *out.mutable_max_session_ttl());
+  SetDuration(options.sessions.max_age, *out.mutable_max_session_age());
+  out.set_max_queued_requests(static_cast<uint32_t>(options.max_segment_calls));
+  SetDuration(options.default_deadline, *out.mutable_default_deadline());
+  out.set_max_words(static_cast<uint32_t>(options.words.max_words));
+  out.set_max_word_characters(static_cast<uint32_t>(options.words.max_characters));
+  out.set_max_points_per_side(static_cast<uint32_t>(options.generate.max_points_per_side));
+  out.set_max_labelled_masks(static_cast<uint32_t>(options.sessions.max_labelled_masks));
+}
+
+}  // namespace
+
+void SetSize(ImageSize size, v1::ImageSize& out) {
+  out.set_height(static_cast<uint32_t>(size.height));
+  out.set_width(static_cast<uint32_t>(size.width));
+}
+
+void SetBox(const PixelBox& box, v1::PixelBox& out) {
+  out.set_x(static_cast<uint32_t>(box.x));
+  out.set_y(static_cast<uint32_t>(box.y));
+  out.set_width(static_cast<uint32_t>(box.width));
+  out.set_height(static_cast<uint32_t>(box.height));
+}
+
+void SetTimings(const StageTimings& timings, v1::StageTimings& out) {
+  if (timings.image_decode) SetDuration(*timings.image_decode, *out.mutable_image_decode());
+  if (timings.preprocess) SetDuration(*timings.preprocess, *out.mutable_preprocess());
+  if (timings.encode_queue) SetDuration(*timings.encode_queue, *out.mutable_encode_queue());
+  if (timings.encode) SetDuration(*timings.encode, *out.mutable_encode());
+  if (timings.decode_queue) SetDuration(*timings.decode_queue, *out.mutable_decode_queue());
+  if (timings.decode) SetDuration(*timings.decode, *out.mutable_decode());
+  if (timings.postprocess) SetDuration(*timings.postprocess, *out.mutable_postprocess());
+  if (timings.words) SetDuration(*timings.words, *out.mutable_words());
+}
+
 absl::StatusOr<MaskEncoding> EncodingFromProto(v1::MaskEncoding encoding) {
   switch (encoding) {
     case v1::MASK_ENCODING_UNSPECIFIED:
@@ -99,76 +183,6 @@ absl::StatusOr<MaskResolution> ResolutionFromProto(v1::MaskResolution resolution
       return InvalidField("options.resolution", "is unknown");
   }
 }
-
-absl::StatusOr<SegmentOptions> OptionsFromProto(const v1::SegmentOptions& options) {
-  SegmentOptions out;
-  out.levels.assign(options.levels().begin(), options.levels().end());
-  if (options.has_min_predicted_iou()) out.min_predicted_iou = options.min_predicted_iou();
-  if (options.has_min_stability()) out.min_stability = options.min_stability();
-  if (options.has_max_duplicate_iou()) out.max_duplicate_iou = options.max_duplicate_iou();
-  out.min_region_area_px = options.min_region_area_px();
-  SEMSAM_ASSIGN_OR_RETURN(out.encoding, EncodingFromProto(options.encoding()));
-  SEMSAM_ASSIGN_OR_RETURN(out.resolution, ResolutionFromProto(options.resolution()));
-  out.joint_attention = options.joint_attention();
-  return out;
-}
-
-// What SegmentRequest and SegmentOnceRequest have in common.
-template <typename Request>
-absl::StatusOr<SegmentRequest> PromptsAndOptionsFromProto(const Request& request) {
-  SegmentRequest out;
-  out.prompts.reserve(request.prompts_size());
-  for (int i = 0; i < request.prompts_size(); ++i) {
-    absl::StatusOr<UserPrompt> prompt = PromptFromProto(request.prompts(i));
-    if (!prompt.ok()) {
-      return PrependField(std::move(prompt).status(), absl::StrCat("prompts[", i, "]"));
-    }
-    out.prompts.push_back(*std::move(prompt));
-  }
-  SEMSAM_ASSIGN_OR_RETURN(out.options, OptionsFromProto(request.options()));
-  return out;
-}
-
-// What the levels mean in the published training data; other models have no names.
-const char* LevelName(int level, int levels) {
-  constexpr const char* kNames[] = {"semantic", "semantic", "instance", "part", "part", "part"};
-  return levels == 6 ? kNames[level - 1] : "";
-}
-
-void SetModel(const ModelInfo& model, v1::ModelInfo& out) {
-  const ModelConfig& config = model.config;
-  out.set_name(config.name);
-  out.set_digest(model.digest);
-  out.set_device(model.device);
-  out.set_trained(model.trained);
-  out.set_short_edge_px(static_cast<uint32_t>(config.short_edge_px));
-  for (int level = 1; level <= config.levels(); ++level) {
-    v1::GranularityLevel& named = *out.add_levels();
-    named.set_level(static_cast<uint32_t>(level));
-    named.set_name(LevelName(level, config.levels()));
-  }
-  v1::Capabilities& capabilities = *out.mutable_capabilities();
-  capabilities.set_click_prompts(true);
-  capabilities.set_box_prompts(config.capabilities.box_prompts);
-  capabilities.set_object_labels(config.capabilities.object_labels);
-  capabilities.set_part_labels(config.capabilities.part_labels);
-  capabilities.set_vocabulary(config.capabilities.vocabulary);
-}
-
-void SetLimits(const EngineOptions& options, v1::Limits& out) {
-  out.set_max_image_bytes(static_cast<uint64_t>(options.image.max_bytes));
-  out.set_max_image_pixels(static_cast<uint64_t>(options.image.max_pixels));
-  out.set_max_chunk_bytes(static_cast<uint32_t>(options.max_chunk_bytes));
-  out.set_max_prompts_per_request(static_cast<uint32_t>(options.prompts.max_prompts));
-  out.set_max_images_per_session(static_cast<uint32_t>(options.sessions.max_images_per_session));
-  out.set_max_sessions(static_cast<uint32_t>(options.sessions.max_sessions));
-  SetDuration(options.sessions.max_ttl, *out.mutable_max_session_ttl());
-  SetDuration(options.sessions.max_age, *out.mutable_max_session_age());
-  out.set_max_queued_requests(static_cast<uint32_t>(options.max_segment_calls));
-  SetDuration(options.default_deadline, *out.mutable_default_deadline());
-}
-
-}  // namespace
 
 absl::Duration FromProto(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
@@ -236,10 +250,7 @@ v1::Mask ToProto(SegmentMask mask) {
   out.set_predicted_iou(mask.predicted_iou);
   out.set_stability(mask.stability);
   out.set_area(static_cast<uint64_t>(mask.area));
-  out.mutable_box()->set_x(static_cast<uint32_t>(mask.box.x));
-  out.mutable_box()->set_y(static_cast<uint32_t>(mask.box.y));
-  out.mutable_box()->set_width(static_cast<uint32_t>(mask.box.width));
-  out.mutable_box()->set_height(static_cast<uint32_t>(mask.box.height));
+  SetBox(mask.box, *out.mutable_box());
   SetSize(mask.size, *out.mutable_size());
   switch (mask.data.encoding) {
     case MaskEncoding::kCocoRle:
@@ -260,6 +271,9 @@ v1::Mask ToProto(SegmentMask mask) {
       }
       break;
   }
+  for (MaskLabel& label : mask.labels.objects) *out.add_object_labels() = ToProto(std::move(label));
+  for (MaskLabel& label : mask.labels.parts) *out.add_part_labels() = ToProto(std::move(label));
+  out.set_mask_id(mask.mask_id);
   return out;
 }
 

@@ -34,6 +34,13 @@ v1::UploadImageResponse ToProto(const UploadedImage& uploaded);
 v1::Mask ToProto(SegmentMask mask);
 v1::SegmentSummary ToProto(const SegmentSummary& summary);
 
+// Parts of several messages.
+absl::StatusOr<MaskEncoding> EncodingFromProto(v1::MaskEncoding encoding);
+absl::StatusOr<MaskResolution> ResolutionFromProto(v1::MaskResolution resolution);
+void SetSize(ImageSize size, v1::ImageSize& out);
+void SetBox(const PixelBox& box, v1::PixelBox& out);
+void SetTimings(const StageTimings& timings, v1::StageTimings& out);
+
 }  // namespace semsam
 
 #endif  // SEMSAM_SERVER_RPC_CONVERT_H_

@@ -14,10 +14,12 @@
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "semsam/v1/segmentation_service.grpc.pb.h"
+#include "server/rpc/background_handlers.h"
 #include "server/rpc/call_scope.h"
 #include "server/rpc/segment_handlers.h"
 #include "server/rpc/session_handlers.h"
 #include "server/rpc/upload_handler.h"
+#include "server/rpc/wire.h"
 
 namespace semsam {
 namespace {
@@ -27,52 +29,72 @@ constexpr char kUnixPrefix[] = "unix:";
 // For calls that are cancelled to notice it.
 constexpr absl::Duration kCancelGrace = absl::Seconds(1);
 
+using Base = v1::SegmentationService;
+// Requests come as bytes, see wire.h; an upload is no single message.
+using RawService =
+    Base::WithRawCallbackMethod_GetServerInfo<Base::WithRawCallbackMethod_CreateSession<
+        Base::WithRawCallbackMethod_GetSession<Base::WithRawCallbackMethod_DeleteSession<
+            Base::WithCallbackMethod_UploadImage<Base::WithRawCallbackMethod_Segment<
+                Base::WithRawCallbackMethod_SegmentOnce<Base::WithRawCallbackMethod_RefreshLabels<
+                    Base::WithRawCallbackMethod_SegmentVocabulary<
+                        Base::WithRawCallbackMethod_GenerateMasks<Base::Service>>>>>>>>>>;
+
 // Forwards each method to its handler.
-class Service final : public v1::SegmentationService::CallbackService {
+class Service final : public RawService {
  public:
   explicit Service(const RpcParts& parts) : parts_(parts) {}
 
-  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
-                                          const v1::GetServerInfoRequest* request,
-                                          v1::GetServerInfoResponse* response) override {
+  using Context = grpc::CallbackServerContext;
+  using Bytes = grpc::ByteBuffer;
+  using UnaryReactor = grpc::ServerUnaryReactor;
+  using WriteReactor = grpc::ServerWriteReactor<Bytes>;
+
+  UnaryReactor* GetServerInfo(Context* context, const Bytes* request, Bytes* response) override {
     return Answer(Method::kGetServerInfo, *context, semsam::GetServerInfo, *request, *response);
   }
-  grpc::ServerUnaryReactor* CreateSession(grpc::CallbackServerContext* context,
-                                          const v1::CreateSessionRequest* request,
-                                          v1::CreateSessionResponse* response) override {
+  UnaryReactor* CreateSession(Context* context, const Bytes* request, Bytes* response) override {
     return Answer(Method::kCreateSession, *context, semsam::CreateSession, *request, *response);
   }
-  grpc::ServerUnaryReactor* GetSession(grpc::CallbackServerContext* context,
-                                       const v1::GetSessionRequest* request,
-                                       v1::GetSessionResponse* response) override {
+  UnaryReactor* GetSession(Context* context, const Bytes* request, Bytes* response) override {
     return Answer(Method::kGetSession, *context, semsam::GetSession, *request, *response);
   }
-  grpc::ServerUnaryReactor* DeleteSession(grpc::CallbackServerContext* context,
-                                          const v1::DeleteSessionRequest* request,
-                                          v1::DeleteSessionResponse* response) override {
+  UnaryReactor* DeleteSession(Context* context, const Bytes* request, Bytes* response) override {
     return Answer(Method::kDeleteSession, *context, semsam::DeleteSession, *request, *response);
   }
   grpc::ServerReadReactor<v1::UploadImageRequest>* UploadImage(
-      grpc::CallbackServerContext* context, v1::UploadImageResponse* response) override {
+      Context* context, v1::UploadImageResponse* response) override {
     return semsam::UploadImage(parts_, *context, *response);
   }
-  grpc::ServerWriteReactor<v1::SegmentResponse>* Segment(
-      grpc::CallbackServerContext* context, const v1::SegmentRequest* request) override {
+  WriteReactor* Segment(Context* context, const Bytes* request) override {
     return semsam::Segment(parts_, *context, *request);
   }
-  grpc::ServerUnaryReactor* SegmentOnce(grpc::CallbackServerContext* context,
-                                        const v1::SegmentOnceRequest* request,
-                                        v1::SegmentOnceResponse* response) override {
+  UnaryReactor* SegmentOnce(Context* context, const Bytes* request, Bytes* response) override {
     return semsam::SegmentOnce(parts_, *context, *request, *response);
+  }
+  UnaryReactor* RefreshLabels(Context* context, const Bytes* request, Bytes* response) override {
+    return semsam::RefreshLabels(parts_, *context, *request, *response);
+  }
+  WriteReactor* SegmentVocabulary(Context* context, const Bytes* request) override {
+    return semsam::SegmentVocabulary(parts_, *context, *request);
+  }
+  WriteReactor* GenerateMasks(Context* context, const Bytes* request) override {
+    return semsam::GenerateMasks(parts_, *context, *request);
   }
 
  private:
-  template <typename Handler, typename Request, typename Response>
-  grpc::ServerUnaryReactor* Answer(Method method, grpc::CallbackServerContext& context,
-                                   Handler handler, const Request& request, Response& response) {
+  // For handlers that answer at once.
+  template <typename Request, typename Response>
+  UnaryReactor* Answer(Method method, Context& context,
+                       absl::Status (*handler)(const RpcParts&, const Request&, Response&),
+                       const Bytes& bytes, Bytes& answer) {
     CallScope scope(parts_, method, context);
-    grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
-    reactor->Finish(scope.End(handler(parts_, request, response)));
+    Request request;
+    Response response;
+    absl::Status status = ParseMessage(bytes, request);
+    if (status.ok()) status = handler(parts_, request, response);
+    if (status.ok()) answer = SerializeMessage(response);
+    UnaryReactor* reactor = context.DefaultReactor();
+    reactor->Finish(scope.End(status));
     return reactor;
   }
 
