@@ -9,7 +9,7 @@ from fixture import PeerCase
 THINGS = ["dog", "cat", "left", "right", "person", "boat"]
 STUFF = ["sky", "grass", "top"]
 PARTS = ["head", "left half", "wheel"]
-ANY_PLACE = "\x01"  # stands for bytes that are put in later
+PLACEHOLDER = "~~~~"  # for as many bytes that are put in later
 
 
 class VocabularyTest(PeerCase):
@@ -221,9 +221,10 @@ class BadWordsTest(PeerCase):
                 self.peer.send_bytes(method, make(["\u72d7" * limit]).SerializeToString())
 
     def test_bytes_that_are_no_utf8(self):
-        for bad in (b"\xff", b"\xc0", b"\x80"):
-            self.assert_words_refused(["dog", ANY_PLACE], {"INVALID_ARGUMENT_FIELD"}, ".words[1]",
-                                      lambda data, bad=bad: data.replace(ANY_PLACE.encode(), bad))
+        for bad in (b"cat\xff", b"\xc0\xafat", b"\xed\xa0\x80t", b"\xf4\x90\x80\x80"):
+            self.assert_words_refused(
+                ["dog", PLACEHOLDER], {"INVALID_ARGUMENT_FIELD"}, ".words[1]",
+                lambda data, bad=bad: data.replace(PLACEHOLDER.encode(), bad))
 
     def test_things_and_stuff_share_their_limit(self):
         self.require("vocabulary")
