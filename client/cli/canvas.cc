@@ -145,6 +145,15 @@ void NumberPrompt(int number, const Prompt& prompt, cv::Mat& image) {
   cv::putText(image, text, anchor, cv::FONT_HERSHEY_SIMPLEX, 0.5, kWhite, 1, cv::LINE_AA);
 }
 
+void TagPainter::Avoid(const Prompt& prompt) {
+  // A box is marked along its edges, which a tag may cross.
+  const Click* click = std::get_if<Click>(&prompt.shape);
+  if (click == nullptr) return;
+  const cv::Point centre = InsideOf(image_, click->x, click->y);
+  const cv::Point radius(kRingRadiusPx + 2, kRingRadiusPx + 2);
+  taken_.emplace_back(centre - radius, centre + radius);
+}
+
 void TagPainter::Write(const std::string& text, Rgb colour, cv::Point where) {
   const int limit = image_.cols - kTagBarPx - 2 * kTagPaddingPx;
   if (taken_.size() >= kMaxTags || limit < 2 * kTagHeightPx || image_.rows < kTagHeightPx) return;

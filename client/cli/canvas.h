@@ -51,6 +51,9 @@ class TagPainter {
  public:
   explicit TagPainter(cv::Mat& image) : image_(image) {}
 
+  // Keeps tags off the mark of a prompt, in pixels of the panel.
+  void Avoid(const Prompt& prompt);
+
   // Centred on `where` or a little above or below; left out where no place is
   // free of other tags. `text` is ASCII.
   void Write(const std::string& text, Rgb colour, cv::Point where);

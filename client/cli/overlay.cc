@@ -85,8 +85,10 @@ struct Tag {
   cv::Point where;
 };
 
-void WriteTags(const std::vector<std::optional<Tag>>& tags, cv::Mat& image) {
+void WriteTags(const std::vector<std::optional<Tag>>& tags, const std::vector<Prompt>& prompts,
+               cv::Mat& image) {
   TagPainter painter(image);
+  for (const Prompt& prompt : prompts) painter.Avoid(prompt);
   for (const std::optional<Tag>& tag : tags) {
     if (tag.has_value()) painter.Write(tag->text, tag->colour, tag->where);
   }
@@ -99,7 +101,9 @@ std::optional<Tag> MakeTag(const std::string& text, Rgb colour, const cv::Mat& m
   return Tag{text, colour, *where};
 }
 
-absl::Status PaintMasks(const std::vector<PaintedMask>& masks, cv::Mat& image) {
+// `prompts` are in pixels of the panel; their marks stay free of tags.
+absl::Status PaintMasks(const std::vector<PaintedMask>& masks, const std::vector<Prompt>& prompts,
+                        cv::Mat& image) {
   std::vector<size_t> order;
   for (size_t i = 0; i < masks.size(); ++i) {
     if (masks[i].mask->area_px > 0) order.push_back(i);
@@ -114,7 +118,7 @@ absl::Status PaintMasks(const std::vector<PaintedMask>& masks, cv::Mat& image) {
     PaintMask(*scaled, masks[i].colour, image);
     tags[i] = MakeTag(masks[i].tag, masks[i].colour, *scaled);
   }
-  WriteTags(tags, image);
+  WriteTags(tags, prompts, image);
   return absl::OkStatus();
 }
 
@@ -128,18 +132,21 @@ absl::Status PaintMap(const Panel& panel, cv::Mat& image) {
     PaintMask(mask, look.colour, image);
     tags.push_back(MakeTag(look.tag, look.colour, mask));
   }
-  WriteTags(tags, image);
+  WriteTags(tags, /*prompts=*/{}, image);
   return absl::OkStatus();
 }
 
 absl::Status PaintPanel(const OverlayRequest& request, const Panel& panel, cv::Mat& image) {
+  std::vector<Prompt> prompts;
+  for (const Prompt& prompt : request.prompts) {
+    prompts.push_back(ToPanel(prompt, request.image_size, image.size()));
+  }
   absl::Status status =
-      panel.map == nullptr ? PaintMasks(panel.masks, image) : PaintMap(panel, image);
+      panel.map == nullptr ? PaintMasks(panel.masks, prompts, image) : PaintMap(panel, image);
   if (!status.ok()) return status;
-  for (size_t i = 0; i < request.prompts.size(); ++i) {
-    const Prompt prompt = ToPanel(request.prompts[i], request.image_size, image.size());
-    MarkPrompt(prompt, NumberedColour(i), image);
-    if (request.prompts.size() > 1) NumberPrompt(static_cast<int>(i) + 1, prompt, image);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    MarkPrompt(prompts[i], NumberedColour(i), image);
+    if (prompts.size() > 1) NumberPrompt(static_cast<int>(i) + 1, prompts[i], image);
   }
   return absl::OkStatus();
 }

@@ -50,6 +50,11 @@ std::string Score(float score) { return absl::StrFormat("%.3f", score); }
 
 bool HasLabels(const SegmentReport& report) { return !report.legend.entries().empty(); }
 
+bool HasIds(const SegmentReport& report) {
+  return std::any_of(report.masks.begin(), report.masks.end(),
+                     [](const TimedMask& timed) { return timed.mask.mask_id != 0; });
+}
+
 // Columns of masks of either task, behind the first.
 Row MaskCells(const SegmentReport& report, const TimedMask& timed) {
   const Mask& mask = timed.mask;
@@ -59,8 +64,8 @@ Row MaskCells(const SegmentReport& report, const TimedMask& timed) {
     for (const auto* labels : {&mask.object_labels, &mask.part_labels}) {
       row.push_back(labels->empty() ? "-" : DescribeBest(*labels));
     }
-    row.push_back(mask.mask_id == 0 ? "-" : absl::StrCat(mask.mask_id));
   }
+  if (HasIds(report)) row.push_back(mask.mask_id == 0 ? "-" : absl::StrCat(mask.mask_id));
   return row;
 }
 
@@ -68,7 +73,8 @@ std::vector<Row> MaskRows(const SegmentReport& report) {
   const bool everything = report.task == Task::kEverything;
   Row head = {
       everything ? "mask" : "prompt", "level", "IoU", "stability", "area px", "box x,y,w,h", "ms"};
-  if (HasLabels(report)) head.insert(head.end(), {"object", "part", "mask id"});
+  if (HasLabels(report)) head.insert(head.end(), {"object", "part"});
+  if (HasIds(report)) head.push_back("mask id");
   if (everything) head.insert(head.begin() + 1, "in");
   std::vector<Row> rows = {head};
   for (size_t i = 0; i < report.masks.size(); ++i) {

@@ -27,7 +27,8 @@ Writes NAME_overlay.png (masks, names, and a legend where there are words) and
 NAME_masks.json (COCO run lengths), and prints a table.
 
 Clicks and boxes give one mask a granularity level; --objects and --parts name
-them. --text and --stuff find what they name, without clicks. Words need a model
+them. --text and --stuff find what they name, without clicks; naming one of
+--instances, --semantic and --panoptic drops the defaults. Words need a model
 with text: `semsam info` says what the server's can do. The published SA-1B
 checkpoints have none, and the server then refuses with FAILED_PRECONDITION.
 

@@ -95,12 +95,11 @@ void AddWordFlags(ArgParser& parser, SegmentFlags& flags) {
                      AppendWords(flags.things));
   parser.AddRepeated("stuff", "WORDS", "sky, grass, ...: a region for each word",
                      AppendWords(flags.stuff));
-  parser.AddSwitch("instances",
-                   "answer instances (with --text or --parts, if none of three is given)",
+  parser.AddSwitch("instances", "a region for each instance (the default of --text and --parts)",
                    options.instances);
-  parser.AddSwitch("semantic", "answer one region a word (with --stuff, if none of three is given)",
+  parser.AddSwitch("semantic", "a region for each word, no pixel twice (the default of --stuff)",
                    options.semantic);
-  parser.AddSwitch("panoptic", "answer one map, a segment a pixel: writes NAME_panoptic.png",
+  parser.AddSwitch("panoptic", "a map with one segment a pixel: writes NAME_panoptic.png",
                    options.panoptic);
   parser.AddValue("max-instances", "N", "the best so many (the model's default)",
                   SetPositiveInt(options.max_instances));

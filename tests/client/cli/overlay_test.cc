@@ -244,6 +244,17 @@ TEST(DeepestPixelTest, LiesInsideTheMask) {
   EXPECT_EQ(ring.at<uint8_t>(*deepest), 255);
 }
 
+TEST(TagPainterTest, ATagLeavesTheMarkOfAClickFree) {
+  cv::Mat image(200, 200, CV_8UC3, cv::Scalar(96, 96, 96));
+  TagPainter painter(image);
+  painter.Avoid({.shape = Click{100, 100}});
+  painter.Write("polar bear", {255, 0, 0}, {100, 100});
+  const cv::Mat plain(200, 200, CV_8UC3, cv::Scalar(96, 96, 96));
+  const cv::Rect mark(91, 91, 18, 18);
+  EXPECT_EQ(Differing(image(mark).clone(), plain(mark).clone()), 0);
+  EXPECT_GT(Differing(image, plain), 0);
+}
+
 TEST(TagPainterTest, NoTagCoversAnother) {
   cv::Mat image(200, 200, CV_8UC3, cv::Scalar(96, 96, 96));
   TagPainter painter(image);
