@@ -37,11 +37,20 @@ absl::Status WithMessage(const absl::Status& status, const std::string& message)
 
 absl::Status InvalidField(std::string_view field, std::string_view message,
                           std::string_view reason) {
-  absl::Status status =
-      absl::InvalidArgumentError(absl::StrCat(ToAbsl(field), ": ", ToAbsl(message)));
+  return FieldError(absl::StatusCode::kInvalidArgument, field, message, reason);
+}
+
+absl::Status FieldError(absl::StatusCode code, std::string_view field, std::string_view message,
+                        std::string_view reason) {
+  absl::Status status(code, absl::StrCat(ToAbsl(field), ": ", ToAbsl(message)));
   SetDetail(status, kReasonUrl, reason);
   SetDetail(status, kFieldUrl, field);
   return status;
+}
+
+absl::Status CapabilityMissing(std::string_view field, std::string_view message) {
+  return FieldError(absl::StatusCode::kFailedPrecondition, field, message,
+                    reason::kCapabilityMissing);
 }
 
 absl::Status ErrorWithReason(absl::StatusCode code, std::string_view reason,

@@ -29,6 +29,7 @@ inline constexpr std::string_view kUploadProtocol = "UPLOAD_PROTOCOL";
 inline constexpr std::string_view kDigestMismatch = "DIGEST_MISMATCH";
 inline constexpr std::string_view kSessionNotFound = "SESSION_NOT_FOUND";
 inline constexpr std::string_view kImageNotFound = "IMAGE_NOT_FOUND";
+inline constexpr std::string_view kMaskNotFound = "MASK_NOT_FOUND";
 inline constexpr std::string_view kCapabilityMissing = "CAPABILITY_MISSING";
 inline constexpr std::string_view kQueueFull = "QUEUE_FULL";
 inline constexpr std::string_view kMemoryFull = "MEMORY_FULL";
@@ -39,6 +40,13 @@ inline constexpr std::string_view kDraining = "DRAINING";
 // INVALID_ARGUMENT that names the request field, e.g. `prompts[3].click.x`.
 absl::Status InvalidField(std::string_view field, std::string_view message,
                           std::string_view reason = reason::kInvalidArgument);
+
+// Any other code that names the request field.
+absl::Status FieldError(absl::StatusCode code, std::string_view field, std::string_view message,
+                        std::string_view reason);
+
+// FAILED_PRECONDITION: `field` asks for what the loaded model cannot do.
+absl::Status CapabilityMissing(std::string_view field, std::string_view message);
 
 // Any other code with a stable reason.
 absl::Status ErrorWithReason(absl::StatusCode code, std::string_view reason,

@@ -84,7 +84,10 @@ struct VocabularyConfig {
   friend bool operator==(const VocabularyConfig&, const VocabularyConfig&) = default;
 };
 
-// What a model can do. Labels and vocabulary need ModelConfig::text.
+// What a model can do. Labels and vocabulary need ModelConfig::text. Labels are those
+// of masks that prompts gave, but for `part_labels` with `vocabulary`, which also
+// lets a vocabulary run name parts: a model without prompts has no object_labels,
+// however well `vocabulary` knows its words.
 struct Capabilities {
   bool click_prompts = true;
   bool box_prompts = true;

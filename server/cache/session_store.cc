@@ -35,12 +35,19 @@ absl::Status SessionStoreOptions::Validate() const {
     return InvalidField("max_images_per_session", "must be positive");
   }
   if (max_retained_bytes < 0) return InvalidField("max_retained_bytes", "must not be negative");
+  if (max_labelled_masks < 0) return InvalidField("max_labelled_masks", "must not be negative");
+  if (max_mask_query_bytes < 0) {
+    return InvalidField("max_mask_query_bytes", "must not be negative");
+  }
   return absl::OkStatus();
 }
 
 SessionStore::SessionStore(SessionStoreOptions options, const Clock& clock,
                            SessionStoreObserver* observer)
-    : options_(options), clock_(clock), observer_(observer) {}
+    : options_(options),
+      clock_(clock),
+      observer_(observer),
+      queries_(options.max_labelled_masks, options.max_mask_query_bytes) {}
 
 absl::StatusOr<SessionInfo> SessionStore::Create(absl::Duration ttl) {
   if (ttl < absl::ZeroDuration()) return InvalidField("ttl", "must not be negative");
@@ -133,6 +140,32 @@ absl::StatusOr<StoredImage> SessionStore::AddImage(const std::string& session_id
   return session->images.back().stored;
 }
 
+uint64_t SessionStore::RetainQuery(const std::string& session_id, absl::Span<const float> query) {
+  MutexLock lock(mutex_);
+  const auto found = sessions_.find(session_id);
+  if (found == sessions_.end() || clock_.Now() >= found->second->info.expire_time) return 0;
+  const uint64_t id = queries_.Add(found->second->masks, query);
+  if (observer_ != nullptr) observer_->OnMaskQueryBytes(queries_.bytes());
+  return id;
+}
+
+absl::StatusOr<std::vector<float>> SessionStore::FindQueries(const std::string& session_id,
+                                                             absl::Span<const uint64_t> mask_ids) {
+  MutexLock lock(mutex_);
+  SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(session_id));
+  std::vector<float> rows;
+  for (size_t i = 0; i < mask_ids.size(); ++i) {
+    const absl::Span<const float> query = queries_.Find(session->masks, mask_ids[i]);
+    if (query.empty()) {
+      return FieldError(absl::StatusCode::kNotFound, absl::StrCat("mask_ids[", i, "]"),
+                        absl::StrCat("mask ", mask_ids[i], " is not held by this session"),
+                        reason::kMaskNotFound);
+    }
+    rows.insert(rows.end(), query.begin(), query.end());
+  }
+  return rows;
+}
+
 int SessionStore::SweepExpired() {
   MutexLock lock(mutex_);
   return SweepLocked();
@@ -173,9 +206,11 @@ void SessionStore::End(const std::string& session_id, SessionEnd cause) {
   const std::unique_ptr<Session> session = std::move(found->second);
   sessions_.erase(found);
   for (Image& image : session->images) Release(image);
+  queries_.Clear(session->masks);
   if (observer_ != nullptr) {
     observer_->OnClosed(cause);
     observer_->OnActive(static_cast<int64_t>(sessions_.size()));
+    observer_->OnMaskQueryBytes(queries_.bytes());
   }
 }
 

@@ -9,6 +9,8 @@
 //     again) up to max_retained_bytes over all sessions; beyond that the bytes of
 //     the least recently used image go first. The image itself stays listed: its
 //     digest tells the client what to upload again.
+//   - Query embeddings of masks are kept within their own bounds and end with the
+//     session; see MaskQueries.
 // Thread-safe. Nothing here waits.
 #ifndef SEMSAM_SERVER_CACHE_SESSION_STORE_H_
 #define SEMSAM_SERVER_CACHE_SESSION_STORE_H_
@@ -24,9 +26,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "model/base/clock.h"
 #include "model/base/mutex.h"
 #include "model/base/types.h"
+#include "server/cache/mask_queries.h"
 
 namespace semsam {
 
@@ -36,7 +40,9 @@ struct SessionStoreOptions {
   absl::Duration max_age = absl::Hours(8);
   int max_sessions = 1024;
   int max_images_per_session = 32;
-  int64_t max_retained_bytes = int64_t{1} << 30;  // encoded images, all sessions together
+  int64_t max_retained_bytes = int64_t{1} << 30;      // encoded images, all sessions together
+  int max_labelled_masks = 4096;                      // query embeddings a session
+  int64_t max_mask_query_bytes = int64_t{256} << 20;  // of them, all sessions together
   // What a caller who finds the store full is told to wait.
   absl::Duration retry_after = absl::Seconds(5);
 
@@ -70,6 +76,7 @@ class SessionStoreObserver {
   virtual void OnClosed(SessionEnd /*cause*/) {}
   virtual void OnActive(int64_t /*sessions*/) {}
   virtual void OnRetainedBytes(int64_t /*bytes*/) {}
+  virtual void OnMaskQueryBytes(int64_t /*bytes*/) {}
 };
 
 class SessionStore {
@@ -95,6 +102,16 @@ class SessionStore {
   // and keeps its id. RESOURCE_EXHAUSTED when the session is full.
   absl::StatusOr<StoredImage> AddImage(const std::string& session_id, StoredImage image);
 
+  // Keeps the query embedding of a mask that the session got; the mask's id, or 0 if
+  // it is not kept: the session is gone, or the bounds allow none. No use: work that
+  // was asked for long ago does not keep a session alive.
+  uint64_t RetainQuery(const std::string& session_id, absl::Span<const float> query);
+
+  // The embeddings of `mask_ids`, one after the other. NOT_FOUND names the first
+  // that is not held, `mask_ids[i]`. Counts as a use.
+  absl::StatusOr<std::vector<float>> FindQueries(const std::string& session_id,
+                                                 absl::Span<const uint64_t> mask_ids);
+
   // Ends what expired; returns how many sessions.
   int SweepExpired();
 
@@ -114,6 +131,7 @@ class SessionStore {
     SessionInfo info;  // without images
     absl::Time last_possible_expiry;
     std::list<Image> images;  // in order of upload; addresses stay
+    MaskQueries::Shelf masks;
   };
 
   absl::StatusOr<Session*> Use(const std::string& session_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -132,6 +150,7 @@ class SessionStore {
   std::unordered_map<std::string, std::unique_ptr<Session>> sessions_ ABSL_GUARDED_BY(mutex_);
   RetainedOrder retained_ ABSL_GUARDED_BY(mutex_);
   int64_t retained_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  MaskQueries queries_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace semsam

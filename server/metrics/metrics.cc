@@ -16,36 +16,42 @@ namespace semsam {
 namespace {
 
 // Label values, in the order of the enums.
-constexpr std::array<std::string_view, 7> kMethods = {
-    "GetServerInfo", "CreateSession", "GetSession", "DeleteSession",
-    "UploadImage",   "Segment",       "SegmentOnce"};
-constexpr std::array<std::string_view, 4> kQueues = {"decode", "encode", "masks", "images"};
-constexpr std::array<std::string_view, 6> kStages = {"image_decode", "preprocess", "encode",
-                                                     "decoder",      "upsample",   "mask_encode"};
-constexpr std::array<std::string_view, 2> kBatchKinds = {"images", "queries"};
+constexpr std::array<std::string_view, 10> kMethods = {
+    "GetServerInfo", "CreateSession", "GetSession",    "DeleteSession",     "UploadImage",
+    "Segment",       "SegmentOnce",   "RefreshLabels", "SegmentVocabulary", "GenerateMasks"};
+constexpr std::array<std::string_view, 7> kQueues = {"decode", "encode", "text",   "background",
+                                                     "masks",  "images", "results"};
+constexpr std::array<std::string_view, 10> kStages = {
+    "image_decode", "preprocess", "encode", "decoder",    "upsample",
+    "mask_encode",  "text",       "labels", "vocabulary", "regions"};
+constexpr std::array<std::string_view, 3> kBatchKinds = {"images", "queries", "terms"};
 constexpr std::array<std::string_view, 3> kLookups = {"hit", "joined", "miss"};
 constexpr std::array<std::string_view, 3> kSessionCloses = {"deleted", "idle", "max_age"};
-constexpr std::array<std::string_view, 5> kCancelStages = {"decode_queue", "encode_queue",
-                                                           "mask_queue", "image_queue", "masks"};
+constexpr std::array<std::string_view, 8> kCancelStages = {
+    "decode_queue", "encode_queue", "text_queue",   "background_queue",
+    "mask_queue",   "image_queue",  "result_queue", "masks"};
 constexpr std::array<std::string_view, 17> kCodes = {
     "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
     "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
     "DATA_LOSS", "UNAUTHENTICATED"};
 constexpr std::string_view kOtherReason = "OTHER";
-constexpr std::array<std::string_view, 15> kReasons = {
-    reason::kInvalidArgument,   reason::kImageUndecodable, reason::kImageTooLarge,
-    reason::kPointOutsideImage, reason::kUnknownLevel,     reason::kUploadProtocol,
-    reason::kDigestMismatch,    reason::kSessionNotFound,  reason::kImageNotFound,
-    reason::kCapabilityMissing, reason::kQueueFull,        reason::kMemoryFull,
-    reason::kLimitExceeded,     reason::kDraining,         kOtherReason};
+constexpr std::array<std::string_view, 16> kReasons = {
+    reason::kInvalidArgument,   reason::kImageUndecodable,
+    reason::kImageTooLarge,     reason::kPointOutsideImage,
+    reason::kUnknownLevel,      reason::kUploadProtocol,
+    reason::kDigestMismatch,    reason::kSessionNotFound,
+    reason::kImageNotFound,     reason::kMaskNotFound,
+    reason::kCapabilityMissing, reason::kQueueFull,
+    reason::kMemoryFull,        reason::kLimitExceeded,
+    reason::kDraining,          kOtherReason};
 
 struct BoundedNames {
   const char* used;
   const char* capacity;
   const char* help;
 };
-constexpr std::array<BoundedNames, 6> kBounded = {{
+constexpr std::array<BoundedNames, 11> kBounded = {{
     {"semsam_cache_bytes", "semsam_cache_capacity_bytes", "Embeddings in the cache"},
     {"semsam_sessions_active", "semsam_sessions_capacity", "Sessions that live"},
     {"semsam_retained_image_bytes", "semsam_retained_image_capacity_bytes",
@@ -55,6 +61,14 @@ constexpr std::array<BoundedNames, 6> kBounded = {{
      "Segment calls between admission and their last mask"},
     {"semsam_segment_queries_active", "semsam_segment_queries_capacity",
      "Queries of the admitted segment calls"},
+    {"semsam_background_calls_active", "semsam_background_calls_capacity",
+     "Vocabulary and everything-mode calls between admission and their last answer"},
+    {"semsam_result_bytes", "semsam_result_capacity_bytes",
+     "Set aside for the model's answers to those calls"},
+    {"semsam_text_cache_bytes", "semsam_text_cache_capacity_bytes", "Text embeddings in the cache"},
+    {"semsam_word_bytes", "semsam_word_capacity_bytes", "Text embeddings of the calls under way"},
+    {"semsam_mask_query_bytes", "semsam_mask_query_capacity_bytes",
+     "Query embeddings of masks, kept by sessions"},
 }};
 
 template <typename Enum>
@@ -162,8 +176,9 @@ struct Metrics::Series {
   ByLabel<Histogram, kStages.size()> stage_seconds = Histograms(
       "semsam_stage_duration_seconds", "One run of a stage; encode and decoder count once a batch",
       "stage", kStages, DurationBuckets());
-  ByLabel<Histogram, kBatchKinds.size()> batch_size = Histograms(
-      "semsam_batch_size", "Images or queries a model call", "unit", kBatchKinds, BatchBuckets());
+  ByLabel<Histogram, kBatchKinds.size()> batch_size =
+      Histograms("semsam_batch_size", "Images, queries or terms a model call", "unit", kBatchKinds,
+                 BatchBuckets());
 
   std::array<std::pair<Gauge*, Gauge*>, kBounded.size()> bounded = [this] {
     std::array<std::pair<Gauge*, Gauge*>, kBounded.size()> table;
@@ -181,6 +196,11 @@ struct Metrics::Series {
                            .Help("Embeddings evicted, by tier")
                            .Register(*registry)
                            .Add({{"tier", "device"}});
+  Gauge& text_entries = AddGauge("semsam_text_cache_entries", "Text embeddings in the cache");
+  ByLabel<Counter, kLookups.size()> text_lookups = Counters(
+      "semsam_text_cache_lookups_total", "Words looked up, by outcome", "outcome", kLookups);
+  Counter& text_evictions =
+      AddCounter("semsam_text_cache_evictions_total", "Text embeddings evicted");
   Counter& sessions_created = AddCounter("semsam_sessions_created_total", "Sessions created");
   ByLabel<Counter, kSessionCloses.size()> sessions_closed =
       Counters("semsam_sessions_closed_total", "Sessions ended, by cause", "cause", kSessionCloses);
@@ -271,6 +291,18 @@ void Metrics::RecordEvictions(int64_t entries) {
 
 void Metrics::SetCacheEntries(int64_t entries) {
   series_->cache_entries.Set(static_cast<double>(entries));
+}
+
+void Metrics::RecordTextLookup(LookupOutcome outcome) {
+  series_->text_lookups[Index(outcome)]->Increment();
+}
+
+void Metrics::RecordTextEvictions(int64_t entries) {
+  series_->text_evictions.Increment(static_cast<double>(entries));
+}
+
+void Metrics::SetTextCacheEntries(int64_t entries) {
+  series_->text_entries.Set(static_cast<double>(entries));
 }
 
 void Metrics::RecordSessionCreated() { series_->sessions_created.Increment(); }

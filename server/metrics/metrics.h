@@ -31,14 +31,37 @@ enum class Method {
   kUploadImage,
   kSegment,
   kSegmentOnce,
+  kRefreshLabels,
+  kSegmentVocabulary,
+  kGenerateMasks,
 };
-enum class Queue { kDecode, kEncode, kMasks, kImages };
-enum class Stage { kImageDecode, kPreprocess, kEncode, kDecoder, kUpsample, kMaskEncode };
-enum class BatchKind { kImages, kQueries };
+enum class Queue { kDecode, kEncode, kText, kBackground, kMasks, kImages, kResults };
+enum class Stage {
+  kImageDecode,
+  kPreprocess,
+  kEncode,
+  kDecoder,
+  kUpsample,
+  kMaskEncode,
+  kText,        // words to embeddings, a chunk
+  kLabels,      // embeddings to labels, a mask or a call
+  kVocabulary,  // the generic queries of one image
+  kRegions,     // from those to masks
+};
+enum class BatchKind { kImages, kQueries, kTerms };
 enum class LookupOutcome { kHit, kJoined, kMiss };
 enum class SessionClose { kDeleted, kIdle, kMaxAge };
 // Where a call was when its caller left or its deadline passed.
-enum class CancelStage { kDecodeQueue, kEncodeQueue, kMaskQueue, kImageQueue, kMasks };
+enum class CancelStage {
+  kDecodeQueue,
+  kEncodeQueue,
+  kTextQueue,
+  kBackgroundQueue,
+  kMaskQueue,
+  kImageQueue,
+  kResultQueue,
+  kMasks,
+};
 // Everything with a bound; each has a gauge of what is used and one of the bound.
 enum class Bounded {
   kCacheBytes,
@@ -47,6 +70,11 @@ enum class Bounded {
   kUploadBufferBytes,
   kSegmentCalls,
   kSegmentQueries,
+  kBackgroundCalls,
+  kResultBytes,
+  kTextCacheBytes,
+  kWordBytes,
+  kMaskQueryBytes,
 };
 
 std::string_view MethodName(Method method);
@@ -86,6 +114,9 @@ class Metrics {
   void RecordLookup(LookupOutcome outcome);
   void RecordEvictions(int64_t entries);
   void SetCacheEntries(int64_t entries);
+  void RecordTextLookup(LookupOutcome outcome);
+  void RecordTextEvictions(int64_t entries);
+  void SetTextCacheEntries(int64_t entries);
   void RecordSessionCreated();
   void RecordSessionClosed(SessionClose cause);
 

@@ -12,7 +12,10 @@ WorkQueueOptions QueueOptions(const CpuPoolOptions& options) {
                        .max_units = options.max_mask_jobs},
                       {.name = "image",
                        .max_entries = options.max_image_jobs,
-                       .max_units = options.max_image_jobs}},
+                       .max_units = options.max_image_jobs},
+                      {.name = "result",
+                       .max_entries = options.max_result_jobs,
+                       .max_units = options.max_result_jobs}},
           .retry_after = options.retry_after};
 }
 

@@ -2,7 +2,8 @@
 //
 // Guarantees
 //   - Each job either runs or is dropped, exactly once.
-//   - Masks go before images: somebody waits for them with a hand on the mouse.
+//   - Masks go before images, because somebody waits for them with a hand on the
+//     mouse, and both before the results of long calls.
 //   - A full queue drops the new job at once.
 // Thread-safe.
 #ifndef SEMSAM_SERVER_PIPELINE_CPU_POOL_H_
@@ -24,13 +25,14 @@ struct CpuPoolOptions {
   int threads = 1;
   int64_t max_mask_jobs = 256;  // queued
   int64_t max_image_jobs = 64;  // queued
+  int64_t max_result_jobs = 8;  // queued
   absl::Duration retry_after = absl::Milliseconds(250);
 };
 
 class CpuPool {
  public:
   // Priority order, highest first.
-  enum JobClass { kMasks = 0, kImages = 1 };
+  enum JobClass { kMasks = 0, kImages = 1, kResults = 2 };
 
   struct Job {
     absl::AnyInvocable<void()> run;

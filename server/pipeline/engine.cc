@@ -1,12 +1,12 @@
 #include "server/pipeline/engine.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "server/pipeline/image_field.h"
-#include "server/pipeline/request_validation.h"
 
 namespace semsam {
 namespace {
@@ -18,9 +18,10 @@ absl::Status Draining() {
 
 CpuPoolOptions CpuOptions(const EngineOptions& options) {
   return {.threads = options.cpu_threads,
-          // A segment call queues one job at a time: this never overflows.
+          // A call queues one job at a time: these never overflow.
           .max_mask_jobs = options.max_segment_calls,
           .max_image_jobs = options.max_queued_images,
+          .max_result_jobs = options.max_background_calls,
           .retry_after = options.retry_after};
 }
 
@@ -31,7 +32,13 @@ ModelWorkerOptions WorkerOptions(const EngineOptions& options) {
           .max_batch_queries = options.max_batch_queries,
           .max_encode_images = options.max_queued_images,
           .max_batch_images = options.max_batch_images,
+          .max_text_jobs = options.max_segment_calls + options.max_background_calls,
+          .max_background_jobs = options.max_background_calls,
           .retry_after = options.retry_after};
+}
+
+std::function<void(int64_t)> Reporter(Metrics& metrics, Bounded what) {
+  return [&metrics, what](int64_t bytes) { metrics.SetUsed(what, bytes); };
 }
 
 }  // namespace
@@ -59,24 +66,41 @@ Engine::Engine(const EngineOptions& options, Segmenter& segmenter, const ImageSt
       stages_(stages),
       clock_(clock),
       metrics_(metrics),
-      worker_metrics_(metrics, {{{Queue::kDecode, CancelStage::kDecodeQueue},
-                                 {Queue::kEncode, CancelStage::kEncodeQueue}}}),
-      cpu_metrics_(metrics, {{{Queue::kMasks, CancelStage::kMaskQueue},
-                              {Queue::kImages, CancelStage::kImageQueue}}}),
+      worker_metrics_(metrics, {{Queue::kDecode, CancelStage::kDecodeQueue},
+                                {Queue::kEncode, CancelStage::kEncodeQueue},
+                                {Queue::kText, CancelStage::kTextQueue},
+                                {Queue::kBackground, CancelStage::kBackgroundQueue}}),
+      cpu_metrics_(metrics, {{Queue::kMasks, CancelStage::kMaskQueue},
+                             {Queue::kImages, CancelStage::kImageQueue},
+                             {Queue::kResults, CancelStage::kResultQueue}}),
       cache_metrics_(metrics),
+      text_metrics_(metrics),
       session_metrics_(metrics),
       sessions_(options.sessions, clock, &session_metrics_),
       cache_({.budget_bytes = options.cache_bytes,
               .max_flights = options.max_queued_images,
               .retry_after = options.retry_after},
              &cache_metrics_),
-      upload_budget_(
-          options.upload_buffer_bytes,
-          [&metrics](int64_t bytes) { metrics.SetUsed(Bounded::kUploadBufferBytes, bytes); }),
-      gate_(options.max_segment_calls, options.max_segment_queries, options.retry_after, metrics),
+      text_cache_(options.text_cache_bytes, &text_metrics_),
+      upload_budget_(options.upload_buffer_bytes, Reporter(metrics, Bounded::kUploadBufferBytes)),
+      word_budget_(options.word_buffer_bytes, Reporter(metrics, Bounded::kWordBytes)),
+      result_budget_(options.result_buffer_bytes, Reporter(metrics, Bounded::kResultBytes)),
+      gate_({.what = "segment",
+             .max_calls = options.max_segment_calls,
+             .max_queries = options.max_segment_queries,
+             .retry_after = options.retry_after,
+             .calls = Bounded::kSegmentCalls,
+             .queries = Bounded::kSegmentQueries},
+            metrics),
+      background_gate_({.what = "background",
+                        .max_calls = options.max_background_calls,
+                        .retry_after = options.retry_after,
+                        .calls = Bounded::kBackgroundCalls},
+                       metrics),
       cpu_(CpuOptions(options), clock, &cpu_metrics_),
       worker_(WorkerOptions(options), segmenter, clock, metrics, &worker_metrics_),
-      encoder_(segmenter.info(), stages, cache_, cpu_, worker_, clock, metrics) {
+      encoder_(segmenter.info(), stages, cache_, cpu_, worker_, clock, metrics),
+      words_(segmenter.info(), text_cache_, worker_, clock, metrics, options.max_batch_texts) {
   PublishCapacities();
 }
 
@@ -89,9 +113,19 @@ void Engine::PublishCapacities() {
   metrics_.SetCapacity(Bounded::kUploadBufferBytes, options_.upload_buffer_bytes);
   metrics_.SetCapacity(Bounded::kSegmentCalls, options_.max_segment_calls);
   metrics_.SetCapacity(Bounded::kSegmentQueries, options_.max_segment_queries);
+  metrics_.SetCapacity(Bounded::kBackgroundCalls, options_.max_background_calls);
+  metrics_.SetCapacity(Bounded::kResultBytes, options_.result_buffer_bytes);
+  metrics_.SetCapacity(Bounded::kTextCacheBytes, options_.text_cache_bytes);
+  metrics_.SetCapacity(Bounded::kWordBytes, options_.word_buffer_bytes);
+  metrics_.SetCapacity(Bounded::kMaskQueryBytes, options_.sessions.max_mask_query_bytes);
   metrics_.SetQueueCapacity(Queue::kDecode, options_.max_segment_calls,
                             options_.max_segment_queries);
   metrics_.SetQueueCapacity(Queue::kEncode, options_.max_queued_images, options_.max_queued_images);
+  const int64_t text_jobs = int64_t{options_.max_segment_calls} + options_.max_background_calls;
+  metrics_.SetQueueCapacity(Queue::kText, text_jobs, text_jobs);
+  for (const Queue queue : {Queue::kBackground, Queue::kResults}) {
+    metrics_.SetQueueCapacity(queue, options_.max_background_calls, options_.max_background_calls);
+  }
   metrics_.SetQueueCapacity(Queue::kMasks, options_.max_segment_calls, options_.max_segment_calls);
   metrics_.SetQueueCapacity(Queue::kImages, options_.max_queued_images, options_.max_queued_images);
 }
@@ -161,66 +195,25 @@ void Engine::CompleteUpload(UploadCall& call, absl::StatusOr<EmbeddingCache::Fou
                           .timings = call.timings});
 }
 
-absl::StatusOr<Engine::Admitted> Engine::Admit(const SegmentRequest& request) {
-  const ModelConfig& config = model().config;
-  SEMSAM_RETURN_IF_ERROR(CheckNotDraining());
-  SEMSAM_RETURN_IF_ERROR(ValidatePrompts(request.prompts, config, options_.prompts));
-  SEMSAM_RETURN_IF_ERROR(ValidateOptions(request.options, config));
-  StoredImage stored;
-  std::vector<Prompt> prompts;
-  if (const auto* reference = std::get_if<ImageReference>(&request.image)) {
-    SEMSAM_ASSIGN_OR_RETURN(stored,
-                            sessions_.FindImage(reference->session_id, reference->image_id));
-    SEMSAM_ASSIGN_OR_RETURN(prompts,
-                            ToModelPrompts(request.prompts, stored.geometry.original, config));
-  } else if (std::get<std::string>(request.image).empty()) {
-    return InvalidField("image_bytes", "the image is empty");
-  }
-  const int64_t queries = static_cast<int64_t>(request.prompts.size()) * config.decoder.tokens;
-  SEMSAM_ASSIGN_OR_RETURN(SegmentGate::Ticket ticket, gate_.Admit(queries));
-  return Admitted{.ticket = std::move(ticket),
-                  .image_id = std::move(stored.image_id),
-                  .image = {.sha256 = std::move(stored.sha256),
-                            .geometry = stored.geometry,
-                            .bytes = std::move(stored.bytes)},
-                  .prompts = std::move(prompts)};
-}
-
-std::shared_ptr<SegmentHandle> Engine::Segment(SegmentRequest request, CallLimits limits,
-                                               SegmentSink sink) {
-  absl::StatusOr<Admitted> admitted = Admit(request);
-  if (!admitted.ok()) {
-    sink.on_done(std::move(admitted).status());
-    return nullptr;
-  }
-  // The call takes its place along; the gate finds the call through it.
-  const uint64_t place = admitted->ticket.id();
-  const SegmentCall::Parts parts{model().config, stages_, cpu_,    worker_,
-                                 encoder_,       clock_,  metrics_};
-  auto call =
-      std::make_shared<SegmentCall>(parts, std::move(admitted->ticket), std::move(request.prompts),
-                                    std::move(request.options), std::move(limits), std::move(sink));
-  gate_.SetCall(place, call);
-  if (std::string* bytes = std::get_if<std::string>(&request.image)) {
-    call->StartWithBytes(std::move(*bytes));
-  } else {
-    call->StartWithImage(std::move(admitted->image_id), std::move(admitted->image),
-                         std::move(admitted->prompts));
-  }
-  return call;
-}
-
 absl::Time Engine::EffectiveDeadline(absl::Time wanted) const {
   const absl::Time now = clock_.Now();
   if (wanted == absl::InfiniteFuture()) return now + options_.default_deadline;
   return std::min(wanted, now + options_.max_deadline);
 }
 
+std::vector<std::shared_ptr<StreamCall>> Engine::Calls() const {
+  std::vector<std::shared_ptr<StreamCall>> calls = gate_.Calls();
+  for (std::shared_ptr<StreamCall>& call : background_gate_.Calls()) {
+    calls.push_back(std::move(call));
+  }
+  return calls;
+}
+
 void Engine::Tick() {
   sessions_.SweepExpired();
   worker_.DropDead();
   cpu_.DropDead();
-  for (const std::shared_ptr<SegmentCall>& call : gate_.Calls()) call->Wake();
+  for (const std::shared_ptr<StreamCall>& call : Calls()) call->Wake();
   cache_.Trim();
 }
 
@@ -234,7 +227,7 @@ void Engine::Shutdown() {
   // Once the model stands still no call reaches its masks any more, and those that
   // did are known to the gate.
   worker_.Shutdown();
-  for (const std::shared_ptr<SegmentCall>& call : gate_.Calls()) call->Abort(Draining());
+  for (const std::shared_ptr<StreamCall>& call : Calls()) call->Abort(Draining());
   cpu_.Shutdown();
 }
 

@@ -1,5 +1,5 @@
-// The service without its protocol: sessions, uploads and segment calls over one
-// model.
+// The service without its protocol: sessions, uploads, and calls that segment and
+// label, over one model.
 //
 // Guarantees
 //   - Every completion callback runs exactly once, on any thread, the caller's own
@@ -28,8 +28,10 @@
 #include "server/batching/call_limits.h"
 #include "server/cache/embedding_cache.h"
 #include "server/cache/session_store.h"
+#include "server/cache/text_cache.h"
 #include "server/metrics/metrics.h"
 #include "server/pipeline/byte_budget.h"
+#include "server/pipeline/call_gate.h"
 #include "server/pipeline/cpu_pool.h"
 #include "server/pipeline/engine_options.h"
 #include "server/pipeline/image_encoder.h"
@@ -37,9 +39,10 @@
 #include "server/pipeline/image_upload.h"
 #include "server/pipeline/metrics_observers.h"
 #include "server/pipeline/model_worker.h"
+#include "server/pipeline/refresh_call.h"
 #include "server/pipeline/segment_call.h"
-#include "server/pipeline/segment_gate.h"
 #include "server/pipeline/segment_types.h"
+#include "server/pipeline/word_encoder.h"
 
 namespace semsam {
 
@@ -54,6 +57,7 @@ struct SegmentRequest {
   std::variant<ImageReference, std::string> image;
   std::vector<UserPrompt> prompts;
   SegmentOptions options;
+  LabelOptions labels;
 };
 
 struct UploadedImage {
@@ -85,8 +89,11 @@ class Engine {
 
   // Answers `request` through `sink`. The handle is null if the call ended before
   // it began.
-  std::shared_ptr<SegmentHandle> Segment(SegmentRequest request, CallLimits limits,
-                                         SegmentSink sink);
+  std::shared_ptr<StreamHandle> Segment(SegmentRequest request, CallLimits limits,
+                                        SegmentSink sink);
+
+  // Scores other words for masks that the session got. `done` runs exactly once.
+  void RefreshLabels(const RefreshLabelsRequest& request, CallLimits limits, RefreshDone done);
 
   // The deadline of a call that starts now and asks for `wanted` (InfiniteFuture:
   // no wish).
@@ -118,13 +125,19 @@ class Engine {
   void CompleteUpload(UploadCall& call, absl::StatusOr<EmbeddingCache::Found> found);
 
   struct Admitted {
-    SegmentGate::Ticket ticket;
+    CallGate::Ticket ticket;
     // For an image of a session; a picture sent along is not read yet.
     std::string image_id;
     ImageSource image;
     std::vector<Prompt> prompts;
+    LabelPlan labels;
   };
   absl::StatusOr<Admitted> Admit(const SegmentRequest& request);
+  absl::StatusOr<std::shared_ptr<RefreshCall>> AdmitRefresh(const RefreshLabelsRequest& request,
+                                                            CallLimits& limits, RefreshDone& done);
+  absl::StatusOr<LabelPlan> Plan(const LabelOptions& labels);
+  CallParts Parts();
+  std::vector<std::shared_ptr<StreamCall>> Calls() const;
   void PublishCapacities();
 
   const EngineOptions options_;
@@ -138,14 +151,20 @@ class Engine {
   QueueMetrics worker_metrics_;
   QueueMetrics cpu_metrics_;
   CacheMetrics cache_metrics_;
+  TextCacheMetrics text_metrics_;
   SessionMetrics session_metrics_;
   SessionStore sessions_;
   EmbeddingCache cache_;
+  TextCache text_cache_;
   ByteBudget upload_budget_;
-  SegmentGate gate_;
+  ByteBudget word_budget_;
+  ByteBudget result_budget_;
+  CallGate gate_;
+  CallGate background_gate_;
   CpuPool cpu_;
   ModelWorker worker_;
   ImageEncoder encoder_;
+  WordEncoder words_;
 };
 
 }  // namespace semsam

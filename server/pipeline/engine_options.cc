@@ -21,11 +21,28 @@ absl::Status EngineOptions::Validate(const ModelConfig& config) const {
       {"max_batch_queries", max_batch_queries},
       {"max_batch_images", max_batch_images},
       {"cpu_threads", cpu_threads},
+      {"words.max_words", words.max_words},
+      {"words.max_characters", words.max_characters},
+      {"max_batch_texts", max_batch_texts},
+      {"vocabulary.max_instances", vocabulary.max_instances},
+      {"generate.max_points_per_side", generate.max_points_per_side},
+      {"generate.max_points_per_chunk", generate.max_points_per_chunk},
+      {"max_background_calls", max_background_calls},
+      {"result_buffer_bytes", result_buffer_bytes},
   };
   for (const auto& [field, value] : positive) {
     if (value <= 0) return InvalidField(field, "must be positive");
   }
   if (cache_bytes < 0) return InvalidField("cache_bytes", "must not be negative");
+  if (text_cache_bytes < 0) return InvalidField("text_cache_bytes", "must not be negative");
+  // Two lists: objects or things and stuff, and parts.
+  if (word_buffer_bytes < WordBytes(2 * int64_t{words.max_words}, config.decoder.text_dim)) {
+    return InvalidField("word_buffer_bytes", "must hold two lists of words.max_words");
+  }
+  // Their square is computed with.
+  if (generate.max_points_per_side > 1024) {
+    return InvalidField("generate.max_points_per_side", "must be at most 1024");
+  }
   if (upload_buffer_bytes < image.max_bytes) {
     return InvalidField("upload_buffer_bytes", "must hold one image of image.max_bytes");
   }

@@ -10,8 +10,18 @@
 #include "server/cache/session_store.h"
 #include "server/pipeline/image_stages.h"
 #include "server/pipeline/request_validation.h"
+#include "server/pipeline/words.h"
 
 namespace semsam {
+
+struct VocabularyLimits {
+  int max_instances = 1000;  // pairs of region and word that a call may ask for
+};
+
+struct GenerateLimits {
+  int max_points_per_side = 64;
+  int max_points_per_chunk = 256;
+};
 
 struct EngineOptions {
   ImageLimits image;
@@ -28,6 +38,16 @@ struct EngineOptions {
   int64_t max_batch_queries = 384;     // a decoder call
   int64_t max_batch_images = 1;        // an encoder call
   int cpu_threads = 2;                 // reading images, finishing masks
+
+  WordLimits words;
+  int64_t text_cache_bytes = int64_t{64} << 20;    // text embeddings by word
+  int64_t word_buffer_bytes = int64_t{256} << 20;  // those of the calls under way
+  int64_t max_batch_texts = 512;                   // a text encoder call
+
+  VocabularyLimits vocabulary;
+  GenerateLimits generate;
+  int max_background_calls = 8;                    // of both kinds, under way
+  int64_t result_buffer_bytes = int64_t{1} << 30;  // the model's answers to them
 
   absl::Duration default_deadline = absl::Seconds(30);  // of a call that sets none
   absl::Duration max_deadline = absl::Minutes(5);       // of any call

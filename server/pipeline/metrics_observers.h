@@ -3,16 +3,17 @@
 #ifndef SEMSAM_SERVER_PIPELINE_METRICS_OBSERVERS_H_
 #define SEMSAM_SERVER_PIPELINE_METRICS_OBSERVERS_H_
 
-#include <array>
+#include <utility>
+#include <vector>
 
 #include "server/batching/work_queue_options.h"
 #include "server/cache/embedding_cache.h"
 #include "server/cache/session_store.h"
+#include "server/cache/text_cache.h"
 #include "server/metrics/metrics.h"
 
 namespace semsam {
 
-// For a queue of two classes.
 class QueueMetrics final : public WorkQueueObserver {
  public:
   struct ClassNames {
@@ -20,8 +21,9 @@ class QueueMetrics final : public WorkQueueObserver {
     CancelStage cancel_stage;
   };
 
-  QueueMetrics(Metrics& metrics, std::array<ClassNames, 2> classes)
-      : metrics_(metrics), classes_(classes) {}
+  // `classes` in the order of the queue's.
+  QueueMetrics(Metrics& metrics, std::vector<ClassNames> classes)
+      : metrics_(metrics), classes_(std::move(classes)) {}
 
   void OnDepth(int work_class, int64_t entries, int64_t units) override {
     metrics_.SetQueueDepth(classes_[work_class].queue, entries, units);
@@ -37,27 +39,57 @@ class QueueMetrics final : public WorkQueueObserver {
 
  private:
   Metrics& metrics_;
-  const std::array<ClassNames, 2> classes_;
+  const std::vector<ClassNames> classes_;
 };
+
+inline LookupOutcome OutcomeOf(CacheLookup lookup) {
+  switch (lookup) {
+    case CacheLookup::kHit:
+      return LookupOutcome::kHit;
+    case CacheLookup::kJoined:
+      return LookupOutcome::kJoined;
+    case CacheLookup::kMiss:
+      break;
+  }
+  return LookupOutcome::kMiss;
+}
+
+inline LookupOutcome OutcomeOf(TextLookup lookup) {
+  switch (lookup) {
+    case TextLookup::kHit:
+      return LookupOutcome::kHit;
+    case TextLookup::kJoined:
+      return LookupOutcome::kJoined;
+    case TextLookup::kMiss:
+      break;
+  }
+  return LookupOutcome::kMiss;
+}
 
 class CacheMetrics final : public EmbeddingCacheObserver {
  public:
   explicit CacheMetrics(Metrics& metrics) : metrics_(metrics) {}
 
-  void OnLookup(CacheLookup outcome) override {
-    switch (outcome) {
-      case CacheLookup::kHit:
-        return metrics_.RecordLookup(LookupOutcome::kHit);
-      case CacheLookup::kJoined:
-        return metrics_.RecordLookup(LookupOutcome::kJoined);
-      case CacheLookup::kMiss:
-        return metrics_.RecordLookup(LookupOutcome::kMiss);
-    }
-  }
+  void OnLookup(CacheLookup outcome) override { metrics_.RecordLookup(OutcomeOf(outcome)); }
   void OnEvicted(int64_t entries) override { metrics_.RecordEvictions(entries); }
   void OnSize(int64_t bytes, int64_t entries) override {
     metrics_.SetUsed(Bounded::kCacheBytes, bytes);
     metrics_.SetCacheEntries(entries);
+  }
+
+ private:
+  Metrics& metrics_;
+};
+
+class TextCacheMetrics final : public TextCacheObserver {
+ public:
+  explicit TextCacheMetrics(Metrics& metrics) : metrics_(metrics) {}
+
+  void OnLookup(TextLookup outcome) override { metrics_.RecordTextLookup(OutcomeOf(outcome)); }
+  void OnEvicted(int64_t entries) override { metrics_.RecordTextEvictions(entries); }
+  void OnSize(int64_t bytes, int64_t entries) override {
+    metrics_.SetUsed(Bounded::kTextCacheBytes, bytes);
+    metrics_.SetTextCacheEntries(entries);
   }
 
  private:
@@ -82,6 +114,9 @@ class SessionMetrics final : public SessionStoreObserver {
   void OnActive(int64_t sessions) override { metrics_.SetUsed(Bounded::kSessions, sessions); }
   void OnRetainedBytes(int64_t bytes) override {
     metrics_.SetUsed(Bounded::kRetainedImageBytes, bytes);
+  }
+  void OnMaskQueryBytes(int64_t bytes) override {
+    metrics_.SetUsed(Bounded::kMaskQueryBytes, bytes);
   }
 
  private:

@@ -14,7 +14,13 @@ WorkQueueOptions QueueOptions(const ModelWorkerOptions& options) {
                       {.name = "encode",
                        .max_entries = options.max_encode_images,
                        .max_units = options.max_encode_images,
-                       .max_batch_units = options.max_batch_images}},
+                       .max_batch_units = options.max_batch_images},
+                      {.name = "text",
+                       .max_entries = options.max_text_jobs,
+                       .max_units = options.max_text_jobs},
+                      {.name = "background",
+                       .max_entries = options.max_background_jobs,
+                       .max_units = options.max_background_jobs}},
           .retry_after = options.retry_after};
 }
 
@@ -38,6 +44,16 @@ void ModelWorker::Decode(DecodeJob job) {
 
 void ModelWorker::Encode(EncodeJob job) { Submit(kEncode, /*units=*/1, std::move(job)); }
 
+void ModelWorker::RunChunk(WorkClass work_class, ChunkJob job) {
+  auto shared = std::make_shared<ChunkJob>(std::move(job));
+  TaskQueue::Entry entry{.task = shared,
+                         .units = 1,
+                         .check = [shared](absl::Time now) { return shared->check(now); },
+                         .drop = [shared](absl::Status why) { shared->drop(std::move(why)); }};
+  absl::Status status = queue_.Push(work_class, entry);
+  if (!status.ok()) entry.drop(std::move(status));
+}
+
 template <typename Job>
 void ModelWorker::Submit(WorkClass work_class, int64_t units, Job job) {
   auto shared = std::make_shared<Job>(std::move(job));
@@ -57,10 +73,17 @@ void ModelWorker::Shutdown() {
 
 void ModelWorker::Work() {
   while (std::optional<TaskQueue::Batch> batch = queue_.TakeBatch()) {
-    if (batch->work_class == kDecode) {
-      RunDecode(*std::move(batch));
-    } else {
-      RunEncode(*std::move(batch));
+    switch (batch->work_class) {
+      case kDecode:
+        RunDecode(*std::move(batch));
+        break;
+      case kEncode:
+        RunEncode(*std::move(batch));
+        break;
+      default:
+        for (TaskQueue::Taken& taken : batch->entries) {
+          std::get<std::shared_ptr<ChunkJob>>(taken.task)->run(segmenter_, taken.wait);
+        }
     }
   }
 }

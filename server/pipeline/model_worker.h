@@ -3,10 +3,12 @@
 // Guarantees
 //   - The Segmenter is called from this thread alone, one call at a time, and
 //     never for a job that was cancelled or whose deadline passed while it waited.
-//   - Clicks go before encodes; whatever is queued when the model is free becomes
-//     one batch.
+//   - Clicks go before encodes, those before words, and those before background
+//     work, which comes in chunks; whatever clicks or encodes are queued when the
+//     model is free become one batch.
 //   - Every `done` runs exactly once: with a result, with the model's error for
-//     this job, or with the reason why it did not run.
+//     this job, or with the reason why it did not run. Of `run` and `drop` exactly
+//     one runs, once.
 // `done` runs on the model's thread (or the submitter's, on refusal): it must be
 // quick. Thread-safe.
 #ifndef SEMSAM_SERVER_PIPELINE_MODEL_WORKER_H_
@@ -35,13 +37,15 @@ struct ModelWorkerOptions {
   int64_t max_batch_queries = 384;
   int64_t max_encode_images = 64;  // queued
   int64_t max_batch_images = 1;
+  int64_t max_text_jobs = 264;      // queued
+  int64_t max_background_jobs = 8;  // queued
   absl::Duration retry_after = absl::Milliseconds(250);
 };
 
 class ModelWorker {
  public:
   // Priority order, highest first.
-  enum WorkClass { kDecode = 0, kEncode = 1 };
+  enum WorkClass { kDecode = 0, kEncode = 1, kText = 2, kBackground = 3 };
 
   struct Times {
     absl::Duration queue;
@@ -59,6 +63,13 @@ class ModelWorker {
     Check check;
     absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<const Embedding>>, const Times&)> done;
   };
+  // A chunk of work that goes alone.
+  struct ChunkJob {
+    Check check;
+    // Calls the model, on its thread. `queued`: how long the job waited.
+    absl::AnyInvocable<void(Segmenter& segmenter, absl::Duration queued)> run;
+    absl::AnyInvocable<void(absl::Status why)> drop;
+  };
 
   // Everything passed by reference outlives the worker; `observer` may be null.
   ModelWorker(const ModelWorkerOptions& options, Segmenter& segmenter, const Clock& clock,
@@ -67,6 +78,8 @@ class ModelWorker {
 
   void Decode(DecodeJob job);
   void Encode(EncodeJob job);
+  // `work_class` is kText or kBackground.
+  void RunChunk(WorkClass work_class, ChunkJob job);
 
   // Drops jobs that nobody waits for.
   void DropDead() { queue_.DropDead(); }
@@ -75,7 +88,8 @@ class ModelWorker {
   void Shutdown();
 
  private:
-  using Task = std::variant<std::shared_ptr<DecodeJob>, std::shared_ptr<EncodeJob>>;
+  using Task = std::variant<std::shared_ptr<DecodeJob>, std::shared_ptr<EncodeJob>,
+                            std::shared_ptr<ChunkJob>>;
   using TaskQueue = WorkQueue<Task>;
 
   template <typename Job>

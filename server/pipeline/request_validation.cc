@@ -38,13 +38,15 @@ std::array<NamedNumber, 4> Numbers(const UserBox& box) {
 
 absl::Status CheckShape(const UserPrompt& prompt, const ModelConfig& config) {
   if (const UserClick* click = std::get_if<UserClick>(&prompt.shape)) {
+    if (!config.capabilities.click_prompts) {
+      return CapabilityMissing("click", "the loaded model takes no prompts");
+    }
     return CheckFinite(Numbers(*click));
   }
   const UserBox* box = std::get_if<UserBox>(&prompt.shape);
   if (box == nullptr) return InvalidField("", "needs a click or a box");
   if (!config.capabilities.box_prompts) {
-    return ErrorWithReason(absl::StatusCode::kFailedPrecondition, reason::kCapabilityMissing,
-                           "the loaded model takes no box prompts");
+    return CapabilityMissing("box", "the loaded model takes no box prompts");
   }
   SEMSAM_RETURN_IF_ERROR(CheckFinite(Numbers(*box)));
   if (!(box->x0 < box->x1)) return InvalidField("box.x1", "must be above x0");
@@ -62,13 +64,6 @@ absl::Status CheckInside(absl::Span<const NamedNumber> numbers, float width, flo
           absl::StrCat("lies outside the image: ", numbers[i].value, " is not in [0, ", bound, "]"),
           reason::kPointOutsideImage);
     }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckUnitInterval(const std::optional<float>& value, const char* field) {
-  if (value.has_value() && !(*value >= 0 && *value <= 1)) {
-    return InvalidField(field, "must lie in [0, 1]");
   }
   return absl::OkStatus();
 }
@@ -117,19 +112,30 @@ absl::Status ValidatePrompts(absl::Span<const UserPrompt> prompts, const ModelCo
   return absl::OkStatus();
 }
 
-absl::Status ValidateOptions(const SegmentOptions& options, const ModelConfig& config) {
-  for (size_t i = 0; i < options.levels.size(); ++i) {
-    const int64_t level = options.levels[i];
-    const std::string path = absl::StrCat("options.levels[", i, "]");
-    if (level < 1 || level > config.levels()) {
+absl::Status CheckUnitInterval(const std::optional<float>& value, std::string_view field) {
+  if (value.has_value() && !(*value >= 0 && *value <= 1)) {
+    return InvalidField(field, "must lie in [0, 1]");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateLevels(absl::Span<const int64_t> levels, const ModelConfig& config) {
+  for (size_t i = 0; i < levels.size(); ++i) {
+    const std::string path = absl::StrCat("levels[", i, "]");
+    if (levels[i] < 1 || levels[i] > config.levels()) {
       return InvalidField(
-          path, absl::StrCat(level, " is unknown; the model has levels 1 to ", config.levels()),
+          path, absl::StrCat(levels[i], " is unknown; the model has levels 1 to ", config.levels()),
           reason::kUnknownLevel);
     }
-    if (std::count(options.levels.begin(), options.levels.begin() + i, level) != 0) {
-      return InvalidField(path, absl::StrCat(level, " is repeated"));
+    if (std::count(levels.begin(), levels.begin() + static_cast<int64_t>(i), levels[i]) != 0) {
+      return InvalidField(path, absl::StrCat(levels[i], " is repeated"));
     }
   }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateOptions(const SegmentOptions& options, const ModelConfig& config) {
+  SEMSAM_RETURN_IF_ERROR(PrependField(ValidateLevels(options.levels, config), "options"));
   if (options.min_predicted_iou.has_value() && !std::isfinite(*options.min_predicted_iou)) {
     return InvalidField("options.min_predicted_iou", "must be finite");
   }
@@ -149,14 +155,14 @@ absl::StatusOr<std::vector<Prompt>> ToModelPrompts(absl::Span<const UserPrompt> 
   return converted;
 }
 
-std::vector<int> LevelsToAnswer(const SegmentOptions& options, const ModelConfig& config) {
-  std::vector<int> levels(options.levels.begin(), options.levels.end());
-  if (levels.empty()) {
-    levels.resize(config.levels());
-    std::iota(levels.begin(), levels.end(), 1);
+std::vector<int> LevelsToAnswer(absl::Span<const int64_t> levels, const ModelConfig& config) {
+  std::vector<int> answered(levels.begin(), levels.end());
+  if (answered.empty()) {
+    answered.resize(config.levels());
+    std::iota(answered.begin(), answered.end(), 1);
   }
-  std::sort(levels.begin(), levels.end());
-  return levels;
+  std::sort(answered.begin(), answered.end());
+  return answered;
 }
 
 }  // namespace semsam

@@ -3,6 +3,8 @@
 #ifndef SEMSAM_SERVER_PIPELINE_REQUEST_VALIDATION_H_
 #define SEMSAM_SERVER_PIPELINE_REQUEST_VALIDATION_H_
 
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -32,8 +34,14 @@ absl::Status ValidateOptions(const SegmentOptions& options, const ModelConfig& c
 absl::StatusOr<std::vector<Prompt>> ToModelPrompts(absl::Span<const UserPrompt> prompts,
                                                    ImageSize original, const ModelConfig& config);
 
-// The levels to answer, ascending.
-std::vector<int> LevelsToAnswer(const SegmentOptions& options, const ModelConfig& config);
+// Known levels, none repeated; `levels[i]` is the path of a bad one.
+absl::Status ValidateLevels(absl::Span<const int64_t> levels, const ModelConfig& config);
+
+// OK if the number is absent or in [0, 1].
+absl::Status CheckUnitInterval(const std::optional<float>& value, std::string_view field);
+
+// The levels to answer, ascending; all if none is given.
+std::vector<int> LevelsToAnswer(absl::Span<const int64_t> levels, const ModelConfig& config);
 
 }  // namespace semsam
 

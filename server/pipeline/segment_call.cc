@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "model/image/mask_filter.h"
@@ -12,16 +11,15 @@
 #include "server/pipeline/request_validation.h"
 
 namespace semsam {
-namespace {
 
-// A result that does not have the shape of its request would be read out of
-// bounds.
-absl::Status CheckShape(const DecodeResult& result, size_t prompts,
-                        const std::vector<int>& levels) {
+absl::Status CheckDecodeShape(const DecodeResult& result, size_t prompts,
+                              const std::vector<int>& levels, bool queries) {
   const size_t masks = prompts * levels.size();
   const bool good = result.scores.size() == masks && result.grid.height > 0 &&
                     result.grid.width > 0 &&
-                    result.logits.size() == masks * static_cast<size_t>(result.grid.area());
+                    result.logits.size() == masks * static_cast<size_t>(result.grid.area()) &&
+                    (!queries || (result.embedding_dim > 0 &&
+                                  result.query_embeddings.size() == masks * result.embedding_dim));
   if (!good) return absl::InternalError("the model's answer has the wrong shape");
   for (size_t i = 0; i < masks; ++i) {
     if (result.scores[i].prompt != static_cast<int>(i / levels.size()) ||
@@ -32,17 +30,11 @@ absl::Status CheckShape(const DecodeResult& result, size_t prompts,
   return absl::OkStatus();
 }
 
-}  // namespace
-
-SegmentCall::SegmentCall(const Parts& parts, SegmentGate::Ticket ticket,
-                         std::vector<UserPrompt> prompts, SegmentOptions options, CallLimits limits,
-                         SegmentSink sink)
-    : parts_(parts),
-      ticket_(std::move(ticket)),
-      user_prompts_(std::move(prompts)),
-      options_(std::move(options)),
-      limits_(std::move(limits)),
-      levels_(LevelsToAnswer(options_, parts.config)),
+SegmentCall::SegmentCall(const CallParts& parts, CallGate::Ticket ticket, Task task,
+                         CallLimits limits, SegmentSink sink)
+    : StreamCall(parts, std::move(ticket), std::move(limits), sink.window_bytes, CpuPool::kMasks),
+      task_(std::move(task)),
+      levels_(LevelsToAnswer(task_.options.levels, parts.config())),
       start_(parts.clock.Now()),
       sink_(std::move(sink)) {}
 
@@ -50,61 +42,58 @@ void SegmentCall::StartWithImage(std::string image_id, ImageSource image,
                                  std::vector<Prompt> prompts) {
   image_id_ = std::move(image_id);
   image_ = std::move(image);
-  EncodeImage(ImageEncoder::Thread::kAny, std::move(prompts));
+  prompts_ = std::move(prompts);
+  Prepare(ImageEncoder::Thread::kAny);
 }
 
 void SegmentCall::StartWithBytes(std::string bytes) {
   auto shared = std::make_shared<const std::string>(std::move(bytes));
-  parts_.cpu.Submit(
-      CpuPool::kImages,
-      {.run = [self = shared_from_this(), shared] { self->ReadInlineImage(shared); },
-       .check = [limits = limits_](absl::Time now) { return limits.Check(now); },
-       .drop = [self = shared_from_this()](absl::Status why) { self->Finish(std::move(why)); }});
+  OnCpuPool(CpuPool::kImages, [this, shared] { ReadInlineImage(shared); });
 }
 
 void SegmentCall::ReadInlineImage(std::shared_ptr<const std::string> bytes) {
-  absl::StatusOr<ImageSource> image = parts_.encoder.Identify(std::move(bytes));
+  absl::StatusOr<ImageSource> image = parts().encoder.Identify(std::move(bytes));
   if (!image.ok()) return Finish(NameImageField(std::move(image).status(), "image_bytes"));
   image_ = *std::move(image);
   absl::StatusOr<std::vector<Prompt>> prompts =
-      ToModelPrompts(user_prompts_, image_.geometry.original, parts_.config);
+      ToModelPrompts(task_.prompts, image_.geometry.original, parts().config());
   if (!prompts.ok()) return Finish(std::move(prompts).status());
-  EncodeImage(ImageEncoder::Thread::kCpuPool, *std::move(prompts));
+  prompts_ = *std::move(prompts);
+  Prepare(ImageEncoder::Thread::kCpuPool);
 }
 
-void SegmentCall::EncodeImage(ImageEncoder::Thread thread, std::vector<Prompt> prompts) {
-  const ImageSource source = image_;
-  image_.bytes = nullptr;
-  parts_.encoder.Ensure(
-      source, limits_, thread, summary_.timings,
-      [self = shared_from_this(),
-       prompts = std::move(prompts)](absl::StatusOr<EmbeddingCache::Found> found) mutable {
-        if (found.ok()) return self->Decode(std::move(prompts), std::move(found->embedding));
-        const bool lost = absl::IsNotFound(found.status());
-        self->Finish(lost ? ImageNotFound(self->image_id_, self->image_.sha256)
-                          : NameImageField(std::move(found).status(), "image_bytes"));
-      });
+// Words first: they may take long, and the embedding is in use from when it is had.
+void SegmentCall::Prepare(ImageEncoder::Thread thread) {
+  // New words end on the model's thread.
+  if (task_.labels.wanted()) thread = ImageEncoder::Thread::kAny;
+  EncodeWords(task_.labels.tables(), sink_.on_progress, summary_.timings, [this, thread] {
+    EncodeImage(
+        image_, image_id_, thread, summary_.timings,
+        [this](std::shared_ptr<const Embedding> embedding) { Decode(std::move(embedding)); });
+  });
 }
 
-void SegmentCall::Decode(std::vector<Prompt> prompts, std::shared_ptr<const Embedding> embedding) {
-  parts_.worker.Decode({.request = {.embedding = std::move(embedding),
-                                    .prompts = std::move(prompts),
-                                    .levels = levels_,
-                                    .joint_attention = options_.joint_attention},
-                        .check = [limits = limits_](absl::Time now) { return limits.Check(now); },
-                        .done =
-                            [self = shared_from_this()](absl::StatusOr<DecodeResult> result,
-                                                        const ModelWorker::Times& times) {
-                              self->OnDecoded(std::move(result), times);
-                            }});
+void SegmentCall::Decode(std::shared_ptr<const Embedding> embedding) {
+  parts().worker.Decode(
+      {.request = {.embedding = std::move(embedding),
+                   .prompts = std::move(prompts_),
+                   .levels = levels_,
+                   .joint_attention = task_.options.joint_attention},
+       .check = [limits = limits()](absl::Time now) { return limits.Check(now); },
+       .done =
+           [self = Self()](absl::StatusOr<DecodeResult> result, const ModelWorker::Times& times) {
+             self->OnDecoded(std::move(result), times);
+           }});
 }
 
 void SegmentCall::OnDecoded(absl::StatusOr<DecodeResult> result, const ModelWorker::Times& times) {
   if (!result.ok()) return Finish(std::move(result).status());
-  if (absl::Status status = CheckShape(*result, user_prompts_.size(), levels_); !status.ok()) {
+  if (absl::Status status =
+          CheckDecodeShape(*result, task_.prompts.size(), levels_, CanLabel(parts().config()));
+      !status.ok()) {
     return Finish(std::move(status));
   }
-  if (absl::Status status = parts_.stages.CheckGeometry(image_.geometry, result->grid);
+  if (absl::Status status = parts().stages.CheckGeometry(image_.geometry, result->grid);
       !status.ok()) {
     return Finish(std::move(status));
   }
@@ -112,67 +101,29 @@ void SegmentCall::OnDecoded(absl::StatusOr<DecodeResult> result, const ModelWork
   summary_.timings.decode = times.run;
   summary_.timings.postprocess = absl::ZeroDuration();
   decoded_ = *std::move(result);
-  SubmitTail();
-}
-
-void SegmentCall::SubmitTail() {
-  parts_.cpu.Submit(
-      CpuPool::kMasks,
-      {.run = [self = shared_from_this()] { self->RunTail(); },
-       .check = [limits = limits_](absl::Time now) { return limits.Check(now); },
-       .drop = [self = shared_from_this()](absl::Status why) { self->Finish(std::move(why)); }});
-}
-
-void SegmentCall::RunTail() {
-  while (true) {
-    if (absl::Status status = Alive(); !status.ok()) return Finish(std::move(status));
-    const bool exhausted = next_index_ == decoded_.scores.size();
-    if (exhausted && ready_.empty()) return Finish(absl::OkStatus());
-    if (PauseIfFull()) return;
-    if (absl::Status status = Step(); !status.ok()) return Finish(std::move(status));
-  }
-}
-
-absl::Status SegmentCall::Alive() {
-  {
-    MutexLock lock(mutex_);
-    if (!abort_.ok()) return std::exchange(abort_, absl::OkStatus());
-  }
-  absl::Status status = limits_.Check(parts_.clock.Now());
-  if (!status.ok()) parts_.metrics.RecordCancellation(CancelStage::kMasks);
-  return status;
-}
-
-bool SegmentCall::PauseIfFull() {
-  MutexLock lock(mutex_);
-  // A Wake or Abort that came while the call was working must not be lost.
-  const bool dead = !abort_.ok() || !limits_.Check(parts_.clock.Now()).ok();
-  if (dead || unconsumed_bytes_ < sink_.window_bytes) return false;
-  // From here on Consumed, Wake or Abort may carry the call on.
-  state_ = State::kPaused;
-  return true;
+  SubmitSteps();
 }
 
 // Hands out one mask, or gets the next ones ready.
 absl::Status SegmentCall::Step() {
-  const absl::Time start = parts_.clock.Now();
+  const absl::Time start = Now();
   std::optional<SegmentMask> mask;
   if (!ready_.empty()) {
     const Candidate candidate = std::move(ready_.front());
     ready_.pop_front();
-    SEMSAM_ASSIGN_OR_RETURN(mask, Encode(candidate));
+    SEMSAM_ASSIGN_OR_RETURN(mask, MakeMask(candidate));
   } else {
     // Duplicates can only be told once all masks of a prompt are known.
-    const size_t count = options_.max_duplicate_iou.has_value() ? levels_.size() : 1;
+    const size_t count = task_.options.max_duplicate_iou.has_value() ? levels_.size() : 1;
     std::vector<Candidate> candidates;
     for (size_t i = 0; i < count; ++i) {
       std::optional<Candidate> candidate = NextCandidate();
       if (candidate.has_value()) candidates.push_back(*std::move(candidate));
     }
-    if (options_.max_duplicate_iou.has_value()) RemoveDuplicatesOf(candidates);
+    if (task_.options.max_duplicate_iou.has_value()) RemoveDuplicatesOf(candidates);
     for (Candidate& candidate : candidates) ready_.push_back(std::move(candidate));
   }
-  *summary_.timings.postprocess += parts_.clock.Now() - start;
+  *summary_.timings.postprocess += Now() - start;
   if (mask.has_value()) Emit(*std::move(mask));
   return absl::OkStatus();
 }
@@ -181,19 +132,21 @@ std::optional<SegmentCall::Candidate> SegmentCall::NextCandidate() {
   Candidate candidate{.index = next_index_++};
   // Comparisons are written so that a NaN score counts as below.
   const float predicted_iou = decoded_.scores[candidate.index].predicted_iou;
-  if (options_.min_predicted_iou.has_value() && !(predicted_iou >= *options_.min_predicted_iou)) {
+  if (task_.options.min_predicted_iou.has_value() &&
+      !(predicted_iou >= *task_.options.min_predicted_iou)) {
     ++summary_.masks_filtered;
     return std::nullopt;
   }
-  const absl::Time start = parts_.clock.Now();
+  const absl::Time start = Now();
   const LogitsView logits = decoded_.mask_logits(candidate.index);
-  candidate.stability = parts_.stages.Stability(logits, image_.geometry);
-  if (options_.min_stability.has_value() && !(candidate.stability >= *options_.min_stability)) {
+  candidate.stability = parts().stages.Stability(logits, image_.geometry);
+  if (task_.options.min_stability.has_value() &&
+      !(candidate.stability >= *task_.options.min_stability)) {
     ++summary_.masks_filtered;
     return std::nullopt;
   }
-  candidate.runs = parts_.stages.Threshold(logits, image_.geometry, options_.resolution);
-  parts_.metrics.RecordStage(Stage::kUpsample, parts_.clock.Now() - start);
+  candidate.runs = parts().stages.Threshold(logits, image_.geometry, task_.options.resolution);
+  parts().metrics.RecordStage(Stage::kUpsample, Now() - start);
   return candidate;
 }
 
@@ -204,7 +157,8 @@ void SegmentCall::RemoveDuplicatesOf(std::vector<Candidate>& candidates) {
     runs.push_back(std::move(candidate.runs));
     predicted_ious.push_back(decoded_.scores[candidate.index].predicted_iou);
   }
-  std::vector<size_t> keep = RemoveDuplicates(runs, predicted_ious, *options_.max_duplicate_iou);
+  std::vector<size_t> keep =
+      RemoveDuplicates(runs, predicted_ious, *task_.options.max_duplicate_iou);
   std::sort(keep.begin(), keep.end());  // back to ascending levels
   std::vector<Candidate> kept;
   for (const size_t i : keep) {
@@ -214,80 +168,48 @@ void SegmentCall::RemoveDuplicatesOf(std::vector<Candidate>& candidates) {
   candidates = std::move(kept);
 }
 
-absl::StatusOr<SegmentMask> SegmentCall::Encode(const Candidate& candidate) {
-  const absl::Time start = parts_.clock.Now();
+absl::StatusOr<SegmentMask> SegmentCall::MakeMask(const Candidate& candidate) {
+  const absl::Time start = Now();
   RunLengths cleaned;
   const RunLengths* runs = &candidate.runs;
-  if (options_.min_region_area_px > 0) {
-    SEMSAM_ASSIGN_OR_RETURN(cleaned, parts_.stages.Clean(*runs, options_.min_region_area_px));
+  if (task_.options.min_region_area_px > 0) {
+    SEMSAM_ASSIGN_OR_RETURN(cleaned, parts().stages.Clean(*runs, task_.options.min_region_area_px));
     runs = &cleaned;
   }
-  SEMSAM_ASSIGN_OR_RETURN(MaskData data, parts_.stages.Encode(*runs, options_.encoding));
-  parts_.metrics.RecordStage(Stage::kMaskEncode, parts_.clock.Now() - start);
+  SEMSAM_ASSIGN_OR_RETURN(MaskData data, parts().stages.Encode(*runs, task_.options.encoding));
+  parts().metrics.RecordStage(Stage::kMaskEncode, Now() - start);
   const MaskScores& scores = decoded_.scores[candidate.index];
-  return SegmentMask{.prompt_index = scores.prompt,
-                     .prompt_tag = user_prompts_[scores.prompt].tag,
-                     .level = scores.level,
-                     .predicted_iou = scores.predicted_iou,
-                     .stability = candidate.stability,
-                     .area = MaskArea(*runs),
-                     .box = BoundingBox(*runs),
-                     .size = runs->size,
-                     .data = std::move(data)};
+  SegmentMask mask{.prompt_index = scores.prompt,
+                   .prompt_tag = task_.prompts[scores.prompt].tag,
+                   .level = scores.level,
+                   .predicted_iou = scores.predicted_iou,
+                   .stability = candidate.stability,
+                   .area = MaskArea(*runs),
+                   .box = BoundingBox(*runs),
+                   .size = runs->size,
+                   .data = std::move(data)};
+  const size_t dim = decoded_.embedding_dim;
+  SEMSAM_RETURN_IF_ERROR(LabelAndRetain(
+      task_.labels, task_.session_id,
+      absl::MakeConstSpan(decoded_.query_embeddings).subspan(candidate.index * dim, dim),
+      summary_.timings, mask));
+  return mask;
 }
 
 void SegmentCall::Emit(SegmentMask mask) {
-  const int64_t bytes = mask.data.size_bytes();
-  {
-    MutexLock lock(mutex_);
-    unconsumed_bytes_ += bytes;
-  }
-  if (summary_.masks_sent == 0) {
-    parts_.metrics.RecordTimeToFirstMask(parts_.clock.Now() - start_);
-  }
+  CountSent(mask.size_bytes());
+  if (summary_.masks_sent == 0) parts().metrics.RecordTimeToFirstMask(Now() - start_);
   ++summary_.masks_sent;
-  parts_.metrics.RecordMaskBytes(bytes);
+  parts().metrics.RecordMaskBytes(mask.data.size_bytes());
   sink_.on_mask(std::move(mask));
 }
 
-bool SegmentCall::ResumeIf(bool anyway) {
-  MutexLock lock(mutex_);
-  if (state_ != State::kPaused) return false;
-  if (!anyway && unconsumed_bytes_ >= sink_.window_bytes) return false;
-  state_ = State::kWorking;
-  return true;
-}
-
-void SegmentCall::Consumed(int64_t bytes) {
-  {
-    MutexLock lock(mutex_);
-    unconsumed_bytes_ -= bytes;
-  }
-  if (ResumeIf(/*anyway=*/false)) SubmitTail();
-}
-
-void SegmentCall::Wake() {
-  if (limits_.Check(parts_.clock.Now()).ok()) return;
-  if (ResumeIf(/*anyway=*/true)) SubmitTail();
-}
-
-void SegmentCall::Abort(absl::Status why) {
-  {
-    MutexLock lock(mutex_);
-    abort_ = std::move(why);
-  }
-  if (ResumeIf(/*anyway=*/true)) SubmitTail();
-}
-
-void SegmentCall::Finish(absl::Status status) {
-  {
-    MutexLock lock(mutex_);
-    state_ = State::kDone;
-  }
+void SegmentCall::OnEnd(absl::Status status) {
   summary_.image_size = image_.geometry.original;
   decoded_ = {};
   ready_.clear();
-  ticket_.reset();
+  task_.labels = {};
+  LeaveGate();
   SegmentSink sink = std::move(sink_);
   if (status.ok()) {
     sink.on_done(summary_);

@@ -39,6 +39,20 @@ struct UserPrompt {
 
 enum class MaskEncoding { kCocoRle, kPng, kPackedBits, kPolygons };
 
+// Words as a client spells them.
+struct UserWords {
+  std::vector<std::string> words;
+  TextMode mode = TextMode::kEnsemble;
+};
+
+// Names wanted for masks; a list that is absent is not scored.
+struct LabelOptions {
+  std::optional<UserWords> objects;
+  std::optional<UserWords> parts;
+  uint32_t max_labels = 0;         // a mask and list; 0 takes the default
+  std::optional<float> min_score;  // 0..1
+};
+
 struct SegmentOptions {
   std::vector<int64_t> levels;  // 1-based; empty asks for all
   std::optional<float> min_predicted_iou;
@@ -64,6 +78,29 @@ struct MaskData {
   }
 };
 
+struct MaskLabel {
+  std::string name;    // as the request spells it first
+  float score = 0;     // sigmoid of the logit
+  float logit = 0;     // of the model's head
+  int word_index = 0;  // into the request's list
+};
+
+// Best first.
+struct MaskLabels {
+  std::vector<MaskLabel> objects;
+  std::vector<MaskLabel> parts;
+
+  int64_t size_bytes() const {
+    int64_t total = 0;
+    for (const std::vector<MaskLabel>* labels : {&objects, &parts}) {
+      for (const MaskLabel& label : *labels) {
+        total += static_cast<int64_t>(label.name.size() + sizeof(float) * 3);
+      }
+    }
+    return total;
+  }
+};
+
 struct SegmentMask {
   int prompt_index = 0;
   std::string prompt_tag;
@@ -74,6 +111,18 @@ struct SegmentMask {
   PixelBox box;      // px of the mask
   ImageSize size;    // px
   MaskData data;
+  MaskLabels labels;
+  uint64_t mask_id = 0;  // for RefreshLabels; 0: not kept
+
+  int64_t size_bytes() const { return data.size_bytes() + labels.size_bytes(); }
+};
+
+// How far a long call is.
+struct CallProgress {
+  enum class Stage { kWords, kPoints };
+  Stage stage = Stage::kWords;
+  int done = 0;
+  int total = 0;
 };
 
 // Stages that did not run for a call are unset.
@@ -85,6 +134,7 @@ struct StageTimings {
   std::optional<absl::Duration> decode_queue;
   std::optional<absl::Duration> decode;
   std::optional<absl::Duration> postprocess;
+  std::optional<absl::Duration> words;  // to embeddings, and their scores
 };
 
 struct SegmentSummary {

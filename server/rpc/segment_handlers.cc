@@ -69,7 +69,7 @@ class SegmentReactor final : public grpc::ServerWriteReactor<v1::SegmentResponse
   // The engine's handle; it comes when the call may already be running, or over.
   class HandleSlot {
    public:
-    void Set(const std::shared_ptr<SegmentHandle>& handle) {
+    void Set(const std::shared_ptr<StreamHandle>& handle) {
       int64_t consumed_bytes = 0;
       {
         MutexLock lock(mutex_);
@@ -82,7 +82,7 @@ class SegmentReactor final : public grpc::ServerWriteReactor<v1::SegmentResponse
       handle->Wake();
     }
     void Consumed(int64_t bytes) {
-      std::shared_ptr<SegmentHandle> handle;
+      std::shared_ptr<StreamHandle> handle;
       {
         MutexLock lock(mutex_);
         handle = handle_;
@@ -91,7 +91,7 @@ class SegmentReactor final : public grpc::ServerWriteReactor<v1::SegmentResponse
       if (handle != nullptr) handle->Consumed(bytes);
     }
     void Wake() {
-      std::shared_ptr<SegmentHandle> handle;
+      std::shared_ptr<StreamHandle> handle;
       {
         MutexLock lock(mutex_);
         handle = handle_;
@@ -101,7 +101,7 @@ class SegmentReactor final : public grpc::ServerWriteReactor<v1::SegmentResponse
 
    private:
     Mutex mutex_;
-    std::shared_ptr<SegmentHandle> handle_ ABSL_GUARDED_BY(mutex_);
+    std::shared_ptr<StreamHandle> handle_ ABSL_GUARDED_BY(mutex_);
     int64_t early_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   };
 

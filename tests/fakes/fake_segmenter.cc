@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <numeric>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,14 +16,60 @@ namespace {
 
 class FakeEmbedding final : public Embedding {
  public:
-  FakeEmbedding(ImageSize network, int64_t bytes) : network_(network), bytes_(bytes) {}
+  // `alive` (may be null) counts embeddings with projected values.
+  FakeEmbedding(ImageSize network, int64_t bytes, std::shared_ptr<std::atomic<int>> alive = nullptr)
+      : network_(network), bytes_(bytes), alive_(std::move(alive)) {
+    if (alive_ != nullptr) ++*alive_;
+  }
+  ~FakeEmbedding() override {
+    if (alive_ != nullptr) --*alive_;
+  }
   int64_t size_bytes() const override { return bytes_; }
   ImageSize network_size() const override { return network_; }
+  bool projected() const { return alive_ != nullptr; }
 
  private:
   const ImageSize network_;
   const int64_t bytes_;
+  const std::shared_ptr<std::atomic<int>> alive_;
 };
+
+// Signs from a 64-bit generator (splitmix64) that the word seeds: unit norm.
+std::vector<float> WordVector(std::string_view word, int size) {
+  uint64_t state = 1469598103934665603u;  // FNV-1a
+  for (const char c : word) state = (state ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  std::vector<float> vector(size);
+  const float component = 1 / std::sqrt(static_cast<float>(size));
+  for (float& value : vector) {
+    state += 0x9e3779b97f4a7c15u;
+    uint64_t bits = (state ^ (state >> 30)) * 0xbf58476d1ce4e5b9u;
+    bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebu;
+    value = ((bits >> 40) & 1) != 0 ? component : -component;
+  }
+  return vector;
+}
+
+// The object's vector in the first half, the part's in the second.
+void AppendQuery(std::string_view object, std::string_view part, const ModelConfig& config,
+                 std::vector<float>& queries) {
+  const int half = config.pixel_decoder.hidden_dim / 2;
+  for (const std::string_view name : {object, part}) {
+    const std::vector<float> vector = WordVector(name, config.decoder.text_dim);
+    for (int i = 0; i < half; ++i) queries.push_back(i < config.decoder.text_dim ? vector[i] : 0);
+  }
+}
+
+// How much a half of a query is the word: 1 if it is, about 0 if not.
+float Likeness(const float* half_query, const float* text, const ModelConfig& config) {
+  const int size = std::min(config.pixel_decoder.hidden_dim / 2, config.decoder.text_dim);
+  float dot = 0;
+  float norm = 0;
+  for (int i = 0; i < size; ++i) {
+    dot += half_query[i] * text[i];
+    norm += text[i] * text[i];
+  }
+  return dot / norm;
+}
 
 // A status that shares nothing with `status`: ThreadSanitizer does not see the
 // reference counts of a prebuilt Abseil.
@@ -71,12 +120,67 @@ absl::StatusOr<DecodeResult> DecodeOne(const DecodeRequest& request, const Model
                                .level = level,
                                .predicted_iou = 1.0f - 0.1f * static_cast<float>(level),
                                .box = {prompt.cx, prompt.cy, prompt.w, prompt.h}});
+      AppendQuery(absl::StrCat("level ", level), absl::StrCat("part ", level), config,
+                  result.query_embeddings);
     }
+  }
+  result.embedding_dim = config.pixel_decoder.hidden_dim / 2 * 2;
+  return result;
+}
+
+void DrawRegion(const FakeRegion& region, ImageSize grid, std::vector<float>& logits) {
+  for (int y = 0; y < grid.height; ++y) {
+    for (int x = 0; x < grid.width; ++x) {
+      const float cx = (static_cast<float>(x) + 0.5f) / static_cast<float>(grid.width);
+      const float cy = (static_cast<float>(y) + 0.5f) / static_cast<float>(grid.height);
+      const bool inside = cx >= region.x0 && cx <= region.x1 && cy >= region.y0 && cy <= region.y1;
+      logits.push_back(inside ? 6.0f : -6.0f);
+    }
+  }
+}
+
+// [words] logits of the class named `name`.
+void AppendClassLogits(const char* name, float logit, const std::vector<float>& text,
+                       const ModelConfig& config, std::vector<float>& logits) {
+  const std::vector<float> query = WordVector(name, config.decoder.text_dim);
+  for (size_t i = 0; i < text.size(); i += config.decoder.text_dim) {
+    const bool same = Likeness(query.data(), text.data() + i, config) > 0.9f;
+    logits.push_back(same ? logit : -10.0f);
+  }
+}
+
+absl::StatusOr<VocabularyResult> SegmentOne(const VocabularyRequest& request,
+                                            const ModelConfig& config) {
+  const auto* embedding = dynamic_cast<const FakeEmbedding*>(request.embedding.get());
+  if (embedding == nullptr) return absl::InvalidArgumentError("a foreign embedding");
+  VocabularyResult result;
+  result.padded_size = PaddedSize(config, embedding->network_size());
+  result.grid = {result.padded_size.height / 4, result.padded_size.width / 4};
+  result.queries = static_cast<int>(std::size(kFakeRegions));
+  result.chosen_queries = result.queries - kFakeLearnedRegions;
+  for (const FakeRegion& region : kFakeRegions) {
+    result.boxes.push_back({.cx = (region.x0 + region.x1) / 2,
+                            .cy = (region.y0 + region.y1) / 2,
+                            .w = region.x1 - region.x0,
+                            .h = region.y1 - region.y0});
+    AppendClassLogits(region.object, region.logit, request.object_text, config,
+                      result.object_logits);
+    AppendClassLogits(region.part, region.logit, request.part_text, config, result.part_logits);
+    DrawRegion(region, result.grid, result.mask_logits);
   }
   return result;
 }
 
 }  // namespace
+
+ModelConfig WithWords(ModelConfig config) {
+  config.text = TextConfig{};
+  config.vocabulary = VocabularyConfig{};
+  config.capabilities.object_labels = true;
+  config.capabilities.part_labels = true;
+  config.capabilities.vocabulary = true;
+  return config;
+}
 
 class FakeSegmenter::CallGuard {
  public:
@@ -124,6 +228,12 @@ std::vector<absl::StatusOr<DecodeResult>> FakeSegmenter::Decode(
   std::vector<absl::StatusOr<DecodeResult>> results;
   for (const DecodeRequest& request : requests) {
     ++decoded_requests_;
+    {
+      MutexLock lock(mutex_);
+      decoded_prompts_.push_back(static_cast<int>(request.prompts.size()));
+    }
+    const auto* embedding = dynamic_cast<const FakeEmbedding*>(request.embedding.get());
+    if (embedding != nullptr && embedding->projected()) ++projected_requests_;
     if (status.ok()) {
       results.push_back(DecodeOne(request, options_.config));
     } else {
@@ -138,26 +248,87 @@ std::vector<int> FakeSegmenter::decode_batches() const {
   return decode_batches_;
 }
 
-absl::StatusOr<std::shared_ptr<const Embedding>> FakeSegmenter::ProjectValues(
-    const std::shared_ptr<const Embedding>& embedding) {
-  return embedding;
+std::vector<int> FakeSegmenter::decoded_prompts() const {
+  MutexLock lock(mutex_);
+  return decoded_prompts_;
 }
 
-absl::StatusOr<std::vector<float>> FakeSegmenter::EncodeText(
-    absl::Span<const std::string> /*terms*/, TextMode /*mode*/) {
-  return absl::UnimplementedError("EncodeText");
+std::vector<int> FakeSegmenter::text_batches() const {
+  MutexLock lock(mutex_);
+  return text_batches_;
+}
+
+int FakeSegmenter::encoded_terms() const {
+  MutexLock lock(mutex_);
+  return std::accumulate(text_batches_.begin(), text_batches_.end(), 0);
+}
+
+absl::StatusOr<std::shared_ptr<const Embedding>> FakeSegmenter::ProjectValues(
+    const std::shared_ptr<const Embedding>& embedding) {
+  const CallGuard guard(*this);
+  if (dynamic_cast<const FakeEmbedding*>(embedding.get()) == nullptr) {
+    return absl::InvalidArgumentError("a foreign embedding");
+  }
+  ++projections_;
+  return std::make_shared<const FakeEmbedding>(embedding->network_size(),
+                                               embedding->size_bytes() * 2, projections_alive_);
+}
+
+absl::StatusOr<std::vector<float>> FakeSegmenter::EncodeText(absl::Span<const std::string> terms,
+                                                             TextMode mode) {
+  const CallGuard guard(*this);
+  {
+    MutexLock lock(mutex_);
+    text_batches_.push_back(static_cast<int>(terms.size()));
+  }
+  if (options_.on_text) {
+    const absl::Status status = options_.on_text();
+    if (!status.ok()) return Copy(status);
+  }
+  if (!options_.config.text.has_value()) return absl::FailedPreconditionError("no text encoder");
+  std::vector<float> rows;
+  for (const std::string& term : terms) {
+    std::vector<float> vector = WordVector(term, options_.config.decoder.text_dim);
+    // The mode shows where no score looks.
+    if (mode == TextMode::kEnsemble) vector.back() = -vector.back();
+    rows.insert(rows.end(), vector.begin(), vector.end());
+  }
+  return rows;
 }
 
 absl::StatusOr<std::vector<float>> FakeSegmenter::ScoreLabels(
-    LabelHead /*head*/, absl::Span<const float> /*query_embeddings*/,
-    absl::Span<const float> /*text_embeddings*/) const {
-  return absl::UnimplementedError("ScoreLabels");
+    LabelHead head, absl::Span<const float> query_embeddings,
+    absl::Span<const float> text_embeddings) const {
+  const ModelConfig& config = options_.config;
+  const bool object = head == LabelHead::kObject;
+  if (!(object ? config.capabilities.object_labels : config.capabilities.part_labels)) {
+    return absl::FailedPreconditionError("the model has no such head");
+  }
+  const size_t half = config.pixel_decoder.hidden_dim / 2;
+  std::vector<float> logits;
+  for (size_t q = 0; q < query_embeddings.size(); q += 2 * half) {
+    const float* query = query_embeddings.data() + q + (object ? 0 : half);
+    for (size_t t = 0; t < text_embeddings.size(); t += config.decoder.text_dim) {
+      logits.push_back(10 * Likeness(query, text_embeddings.data() + t, config));
+    }
+  }
+  return logits;
 }
 
 std::vector<absl::StatusOr<VocabularyResult>> FakeSegmenter::SegmentVocabulary(
     absl::Span<const VocabularyRequest> requests) {
-  return std::vector<absl::StatusOr<VocabularyResult>>(
-      requests.size(), absl::UnimplementedError("SegmentVocabulary"));
+  const CallGuard guard(*this);
+  ++vocabulary_runs_;
+  const absl::Status status = options_.on_vocabulary ? options_.on_vocabulary() : absl::OkStatus();
+  std::vector<absl::StatusOr<VocabularyResult>> results;
+  for (const VocabularyRequest& request : requests) {
+    if (status.ok()) {
+      results.push_back(SegmentOne(request, options_.config));
+    } else {
+      results.emplace_back(Copy(status));
+    }
+  }
+  return results;
 }
 
 }  // namespace semsam

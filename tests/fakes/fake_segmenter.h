@@ -4,6 +4,11 @@
 // with l; logits fall smoothly from inside to outside. Scores fall with the
 // level. The same image always gives the same answer, whatever else is in the
 // batch.
+//
+// With words in its configuration (WithWords) it also reads and names: the mask of
+// level l is the object "level l" and the part "part l", whatever the image, and
+// SegmentVocabulary finds kFakeRegions. A word's vector depends on the word and the
+// mode alone; words that differ have nearly nothing in common.
 #ifndef SEMSAM_TESTS_FAKES_FAKE_SEGMENTER_H_
 #define SEMSAM_TESTS_FAKES_FAKE_SEGMENTER_H_
 
@@ -11,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -18,6 +24,25 @@
 #include "model/segmenter.h"
 
 namespace semsam {
+
+// `config`, able to label by objects and parts and to segment by words.
+ModelConfig WithWords(ModelConfig config);
+
+// A rectangle that the fake finds in every image: relative to the padded image,
+// edges included.
+struct FakeRegion {
+  const char* object;
+  const char* part;
+  float x0, y0, x1, y1;
+  float logit;  // of the class named so; all others are far below 0
+};
+// The last is a worse copy of the first, and a learned query.
+inline constexpr FakeRegion kFakeRegions[] = {
+    {"left", "left half", 0, 0, 0.5f, 1, 4},   {"right", "right half", 0.5f, 0, 1, 1, 3},
+    {"top", "top half", 0, 0, 1, 0.5f, 2},     {"left", "left half", 0, 0, 0.45f, 1, 1},
+    {"right", "nothing", 0.5f, 0, 1, 0.9f, 1},
+};
+inline constexpr int kFakeLearnedRegions = 1;
 
 struct FakeSegmenterOptions {
   ModelConfig config = SwinT();
@@ -27,6 +52,8 @@ struct FakeSegmenterOptions {
   // A failure is the result of every entry of the call.
   std::function<absl::Status()> on_encode;
   std::function<absl::Status()> on_decode;
+  std::function<absl::Status()> on_text;
+  std::function<absl::Status()> on_vocabulary;
 };
 
 // Thread-safe; counts calls that overlap instead of forbidding them.
@@ -59,6 +86,17 @@ class FakeSegmenter final : public Segmenter {
   int overlapping_calls() const { return overlapping_calls_; }
   // Requests a Decode call, in order of the calls.
   std::vector<int> decode_batches() const;
+  // Prompts a request, in order.
+  std::vector<int> decoded_prompts() const;
+  // Terms an EncodeText call, in order of the calls.
+  std::vector<int> text_batches() const;
+  int encoded_terms() const;
+  int vocabulary_runs() const { return vocabulary_runs_; }
+  int projections() const { return projections_; }
+  // Requests whose embedding came from ProjectValues.
+  int projected_requests() const { return projected_requests_; }
+  // Embeddings from ProjectValues that somebody holds.
+  int projections_alive() const { return *projections_alive_; }
 
  private:
   class CallGuard;
@@ -69,8 +107,15 @@ class FakeSegmenter final : public Segmenter {
   std::atomic<int> overlapping_calls_{0};
   std::atomic<int> encoded_images_{0};
   std::atomic<int> decoded_requests_{0};
+  std::atomic<int> vocabulary_runs_{0};
+  std::atomic<int> projections_{0};
+  std::atomic<int> projected_requests_{0};
+  const std::shared_ptr<std::atomic<int>> projections_alive_ =
+      std::make_shared<std::atomic<int>>(0);
   mutable Mutex mutex_;
   std::vector<int> decode_batches_ ABSL_GUARDED_BY(mutex_);
+  std::vector<int> decoded_prompts_ ABSL_GUARDED_BY(mutex_);
+  std::vector<int> text_batches_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace semsam

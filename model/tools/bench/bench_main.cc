@@ -100,9 +100,9 @@ Masks Click(const Side& side, int count, bool every_layer) {
   const SemanticSam& network = *side.model.network;
   const DecoderOutput output = network.decoder().Forward(MakeClicks(memories, count), every_layer);
   // As published: masks and scores after every layer, all but the last dropped.
-  for (size_t i = 0; i + 1 < output.layer_queries.size(); ++i) {
-    network.PredictMasks(output.layer_queries[i], side.features.front());
-    network.decoder().PredictIous(output.layer_queries[i]);
+  for (size_t i = 0; i + 1 < output.layers.size(); ++i) {
+    network.PredictMasks(output.layers[i].twice, side.features.front());
+    network.decoder().PredictIous(output.layers[i].twice);
   }
   return {network.PredictMasks(output.queries, side.features.front()),
           network.decoder().PredictIous(output.queries)};

@@ -142,9 +142,9 @@ absl::Status DecodeAndWrite(const SemanticSam& network, const Encoded& image,
   if (!options.every_layer) return absl::OkStatus();
 
   std::vector<at::Tensor> boxes, ious;
-  for (size_t i = 0; i < output.layer_queries.size(); ++i) {
-    boxes.push_back(decoder.PredictBoxes(output.layer_queries[i], output.references[i]));
-    ious.push_back(decoder.PredictIous(output.layer_queries[i]).view({prompts, -1}));
+  for (size_t i = 0; i < output.layers.size(); ++i) {
+    boxes.push_back(decoder.PredictBoxes(output.layers[i].twice, output.references[i]));
+    ious.push_back(decoder.PredictIous(output.layers[i].twice).view({prompts, -1}));
   }
   SEMSAM_RETURN_IF_ERROR(write("boxes_all", at::stack(boxes)));
   SEMSAM_RETURN_IF_ERROR(write("ious_all", at::stack(ious)));

@@ -7,6 +7,7 @@
 #include "model/tools/inspect/command.h"
 #include "model/tools/inspect/convert_command.h"
 #include "model/tools/inspect/show_command.h"
+#include "model/tools/inspect/tokens_command.h"
 #ifdef SEMSAM_WITH_TORCH
 #include "model/tools/inspect/dump_command.h"
 #endif
@@ -15,6 +16,7 @@ int main(int argc, char** argv) {
   const semsam::Command commands[] = {
       semsam::ShowCommand(),
       semsam::ConvertCommand(),
+      semsam::TokensCommand(),
 #ifdef SEMSAM_WITH_TORCH
       semsam::DumpCommand(),
 #endif

@@ -27,6 +27,15 @@ TEST(Errors, PrependFieldLeavesOtherErrorsAlone) {
   EXPECT_EQ(PrependField(status, "prompts"), status);
 }
 
+TEST(Errors, AMissingCapabilityNamesItsField) {
+  const absl::Status status =
+      PrependField(CapabilityMissing("objects", "the model has no words"), "labels");
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(status), reason::kCapabilityMissing);
+  EXPECT_EQ(ErrorField(status), "labels.objects");
+  EXPECT_EQ(status.message(), "labels.objects: the model has no words");
+}
+
 TEST(Errors, AnnotateKeepsDetails) {
   const absl::Status status = Annotate(ImageNotFound("i-1", "ab12"), "Segment");
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);

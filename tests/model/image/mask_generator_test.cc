@@ -128,6 +128,22 @@ TEST(MaskGenerator, OfEqualMasksTheOneWithTheHigherPredictedIouStays) {
   EXPECT_TRUE(generator.Finish()->empty());
 }
 
+TEST(MaskGenerator, TheCleanUpStopsBetweenMasks) {
+  const std::vector<float> disc = Disc(kSize, 20, 20, 10);
+  const std::vector<float> other = Disc(kSize, 20, 48, 8);
+  MaskGeneratorOptions options = Loose();
+  options.min_mask_region_area = 5;
+  MaskGenerator generator(options, FullSize(kSize));
+  for (const std::vector<float>* logits : {&disc, &other}) {
+    ASSERT_TRUE(
+        generator.Add({.level = 1, .predicted_iou = 0.9f, .logits = {kSize, logits->data()}}).ok());
+  }
+  int asked = 0;
+  const auto records = generator.Finish([&asked] { return ++asked == 2; });
+  EXPECT_EQ(records.status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(asked, 2);
+}
+
 TEST(MaskGenerator, CandidatesAreBounded) {
   MaskGeneratorOptions options = Loose();
   options.max_candidates = 2;

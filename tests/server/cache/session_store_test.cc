@@ -21,10 +21,12 @@ class Counts final : public SessionStoreObserver {
   void OnClosed(SessionEnd cause) override { ++closed[static_cast<int>(cause)]; }
   void OnActive(int64_t sessions) override { active = sessions; }
   void OnRetainedBytes(int64_t bytes) override { retained = bytes; }
+  void OnMaskQueryBytes(int64_t bytes) override { queries = bytes; }
   int created = 0;
   int closed[3] = {};
   int64_t active = 0;
   int64_t retained = 0;
+  int64_t queries = 0;
 };
 
 StoredImage Image(const std::string& sha256, size_t bytes = 10) {
@@ -41,7 +43,8 @@ class SessionStoreTest : public ::testing::Test {
             .max_age = absl::Seconds(200),
             .max_sessions = 3,
             .max_images_per_session = 2,
-            .max_retained_bytes = 25};
+            .max_retained_bytes = 25,
+            .max_labelled_masks = 3};
   }
 
   std::string NewSession(absl::Duration ttl = absl::ZeroDuration()) {
@@ -220,6 +223,43 @@ TEST(SessionStoreStress, SessionsComeAndGoOnManyThreads) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(store.retained_bytes(), 0);
+}
+
+TEST_F(SessionStoreTest, QueriesOfMasksAreFoundAgainInTheirSession) {
+  const std::string id = NewSession();
+  const uint64_t first = store_.RetainQuery(id, {1, 2});
+  const uint64_t second = store_.RetainQuery(id, {3, 4});
+  const auto rows = store_.FindQueries(id, {second, first, second});
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_THAT(*rows, ::testing::ElementsAre(3, 4, 1, 2, 3, 4));
+  const absl::Status missing = store_.FindQueries(NewSession(), {first}).status();
+  EXPECT_TRUE(absl::IsNotFound(missing));
+  EXPECT_EQ(ErrorReason(missing), reason::kMaskNotFound);
+  EXPECT_EQ(ErrorField(missing), "mask_ids[0]");
+}
+
+TEST_F(SessionStoreTest, TheOldestQueriesOfASessionMakeRoom) {
+  const std::string id = NewSession();
+  std::vector<uint64_t> ids;
+  for (int i = 0; i < 4; ++i) ids.push_back(store_.RetainQuery(id, {static_cast<float>(i)}));
+  EXPECT_EQ(ErrorField(store_.FindQueries(id, {ids[3], ids[0]}).status()), "mask_ids[1]");
+  EXPECT_TRUE(store_.FindQueries(id, {ids[1], ids[2], ids[3]}).ok());
+}
+
+TEST_F(SessionStoreTest, QueriesEndWithTheirSession) {
+  const std::string deleted = NewSession();
+  const std::string expired = NewSession(absl::Seconds(30));
+  store_.RetainQuery(deleted, {1, 2});
+  store_.RetainQuery(expired, {1, 2});
+  const int64_t both = counts_.queries;
+  EXPECT_GT(both, 0);
+  ASSERT_TRUE(store_.Delete(deleted).ok());
+  EXPECT_EQ(counts_.queries, both / 2);
+  EXPECT_EQ(store_.RetainQuery(deleted, {1, 2}), 0);
+  clock_.Advance(absl::Seconds(30));
+  EXPECT_EQ(store_.RetainQuery(expired, {1, 2}), 0) << "expired, and not swept yet";
+  EXPECT_EQ(store_.SweepExpired(), 1);
+  EXPECT_EQ(counts_.queries, 0);
 }
 
 }  // namespace

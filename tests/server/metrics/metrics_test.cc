@@ -42,6 +42,23 @@ TEST(Metrics, EverySeriesIsThereFromTheStart) {
            "semsam_cache_entries 0\n",
            "semsam_cache_lookups_total{outcome=\"hit\"} 0\n",
            "semsam_cache_evictions_total{tier=\"device\"} 0\n",
+           "semsam_requests_total{code=\"OK\",method=\"GenerateMasks\"} 0\n",
+           "semsam_rejections_total{reason=\"MASK_NOT_FOUND\"} 0\n",
+           "semsam_cancellations_total{stage=\"background_queue\"} 0\n",
+           "semsam_queue_depth{queue=\"text\"} 0\n",
+           "semsam_queue_depth{queue=\"results\"} 0\n",
+           "semsam_stage_duration_seconds_count{stage=\"text\"} 0\n",
+           "semsam_stage_duration_seconds_count{stage=\"regions\"} 0\n",
+           "semsam_batch_size_count{unit=\"terms\"} 0\n",
+           "semsam_text_cache_bytes 0\n",
+           "semsam_text_cache_capacity_bytes 0\n",
+           "semsam_text_cache_entries 0\n",
+           "semsam_text_cache_lookups_total{outcome=\"joined\"} 0\n",
+           "semsam_text_cache_evictions_total 0\n",
+           "semsam_word_bytes 0\n",
+           "semsam_mask_query_bytes 0\n",
+           "semsam_background_calls_active 0\n",
+           "semsam_result_bytes 0\n",
            "semsam_sessions_active 0\n",
            "semsam_sessions_created_total 0\n",
            "semsam_sessions_closed_total{cause=\"max_age\"} 0\n",
@@ -72,6 +89,11 @@ TEST(Metrics, RecordsLandInTheirSeries) {
   metrics.RecordLookup(LookupOutcome::kMiss);
   metrics.RecordSessionClosed(SessionClose::kIdle);
   metrics.RecordCancellation(CancelStage::kMasks);
+  metrics.RecordTextLookup(LookupOutcome::kHit);
+  metrics.RecordTextEvictions(3);
+  metrics.SetTextCacheEntries(5);
+  metrics.RecordStage(Stage::kRegions, absl::Seconds(3));
+  metrics.SetUsed(Bounded::kMaskQueryBytes, 77);
   metrics.SetReady(true);
   const std::string text = metrics.Text();
   for (const char* line : {
@@ -88,6 +110,11 @@ TEST(Metrics, RecordsLandInTheirSeries) {
            "semsam_cache_lookups_total{outcome=\"miss\"} 1\n",
            "semsam_sessions_closed_total{cause=\"idle\"} 1\n",
            "semsam_cancellations_total{stage=\"masks\"} 1\n",
+           "semsam_text_cache_lookups_total{outcome=\"hit\"} 1\n",
+           "semsam_text_cache_evictions_total 3\n",
+           "semsam_text_cache_entries 5\n",
+           "semsam_stage_duration_seconds_sum{stage=\"regions\"} 3\n",
+           "semsam_mask_query_bytes 77\n",
            "semsam_ready 1\n",
        }) {
     EXPECT_THAT(text, HasSubstr(line));

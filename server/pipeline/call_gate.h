@@ -1,18 +1,20 @@
-// How many segment calls may be under way, counted in calls and in queries.
+// How many calls of a kind may be under way, counted in calls and in queries.
 //
 // A call is admitted before any work is done for it and holds its place until its
 // last mask left, so every queue behind the gate can be sized to never overflow,
 // and logits that wait for a slow reader are bounded, too. Thread-safe.
-#ifndef SEMSAM_SERVER_PIPELINE_SEGMENT_GATE_H_
-#define SEMSAM_SERVER_PIPELINE_SEGMENT_GATE_H_
+#ifndef SEMSAM_SERVER_PIPELINE_CALL_GATE_H_
+#define SEMSAM_SERVER_PIPELINE_CALL_GATE_H_
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "model/base/errors.h"
 #include "model/base/mutex.h"
@@ -20,14 +22,14 @@
 
 namespace semsam {
 
-class SegmentCall;
+class StreamCall;
 
-class SegmentGate {
+class CallGate {
  public:
   // A place; given back when it is destroyed. The gate outlives it.
   class Ticket {
    public:
-    Ticket(SegmentGate& gate, uint64_t id) : gate_(&gate), id_(id) {}
+    Ticket(CallGate& gate, uint64_t id) : gate_(&gate), id_(id) {}
     Ticket(Ticket&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)), id_(other.id_) {}
     Ticket& operator=(Ticket&&) = delete;
     ~Ticket() {
@@ -36,21 +38,30 @@ class SegmentGate {
     uint64_t id() const { return id_; }
 
    private:
-    SegmentGate* gate_;
+    CallGate* gate_;
     uint64_t id_;
   };
 
-  SegmentGate(int64_t max_calls, int64_t max_queries, absl::Duration retry_after, Metrics& metrics)
-      : max_calls_(max_calls),
-        max_queries_(max_queries),
-        retry_after_(retry_after),
-        metrics_(metrics) {}
+  struct Options {
+    const char* what = "";  // for the refusal: "segment"
+    int64_t max_calls = 1;
+    int64_t max_queries = 0;
+    absl::Duration retry_after;
+    // What is reported; the queries need not be.
+    Bounded calls = Bounded::kSegmentCalls;
+    std::optional<Bounded> queries;
+  };
+
+  CallGate(const Options& options, Metrics& metrics) : options_(options), metrics_(metrics) {}
 
   // RESOURCE_EXHAUSTED with a retry hint when there is no place.
   absl::StatusOr<Ticket> Admit(int64_t queries) {
     MutexLock lock(mutex_);
-    if (static_cast<int64_t>(places_.size()) >= max_calls_ || queries > max_queries_ - queries_) {
-      return Overloaded(reason::kQueueFull, "too many segment calls are under way", retry_after_);
+    if (static_cast<int64_t>(places_.size()) >= options_.max_calls ||
+        queries > options_.max_queries - queries_) {
+      return Overloaded(reason::kQueueFull,
+                        absl::StrCat("too many ", options_.what, " calls are under way"),
+                        options_.retry_after);
     }
     const uint64_t id = next_id_++;
     places_.emplace(id, Place{.queries = queries});
@@ -60,15 +71,15 @@ class SegmentGate {
   }
 
   // Keeps `call` alive while it has its place: nothing else may own a paused call.
-  void SetCall(uint64_t id, std::shared_ptr<SegmentCall> call) {
+  void SetCall(uint64_t id, std::shared_ptr<StreamCall> call) {
     MutexLock lock(mutex_);
     places_[id].call = std::move(call);
   }
 
   // The calls under way.
-  std::vector<std::shared_ptr<SegmentCall>> Calls() const {
+  std::vector<std::shared_ptr<StreamCall>> Calls() const {
     MutexLock lock(mutex_);
-    std::vector<std::shared_ptr<SegmentCall>> calls;
+    std::vector<std::shared_ptr<StreamCall>> calls;
     for (const auto& [id, place] : places_) {
       if (place.call != nullptr) calls.push_back(place.call);
     }
@@ -78,11 +89,11 @@ class SegmentGate {
  private:
   struct Place {
     int64_t queries = 0;
-    std::shared_ptr<SegmentCall> call;
+    std::shared_ptr<StreamCall> call;
   };
 
   void Leave(uint64_t id) {
-    std::shared_ptr<SegmentCall> call;  // let go of outside the lock
+    std::shared_ptr<StreamCall> call;  // let go of outside the lock
     MutexLock lock(mutex_);
     const auto place = places_.find(id);
     call = std::move(place->second.call);
@@ -92,13 +103,11 @@ class SegmentGate {
   }
 
   void Report() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    metrics_.SetUsed(Bounded::kSegmentCalls, static_cast<int64_t>(places_.size()));
-    metrics_.SetUsed(Bounded::kSegmentQueries, queries_);
+    metrics_.SetUsed(options_.calls, static_cast<int64_t>(places_.size()));
+    if (options_.queries.has_value()) metrics_.SetUsed(*options_.queries, queries_);
   }
 
-  const int64_t max_calls_;
-  const int64_t max_queries_;
-  const absl::Duration retry_after_;
+  const Options options_;
   Metrics& metrics_;
 
   mutable Mutex mutex_;
@@ -109,4 +118,4 @@ class SegmentGate {
 
 }  // namespace semsam
 
-#endif  // SEMSAM_SERVER_PIPELINE_SEGMENT_GATE_H_
+#endif  // SEMSAM_SERVER_PIPELINE_CALL_GATE_H_
