@@ -230,20 +230,6 @@ TEST(MaskGenerator, AnswersAtTheOriginalResolutionWhatItChoseAtTheNetworks) {
   EXPECT_LT(network.box.x1, 70);
 }
 
-TEST(MaskGenerator, FinishStopsWhenItIsCancelled) {
-  const std::vector<float> left = Disc(kSize, 20, 15, 8), right = Disc(kSize, 20, 45, 8);
-  MaskGeneratorOptions options = Loose();
-  options.min_mask_region_area = 5;
-  MaskGenerator generator(options, FullSize(kSize));
-  for (const auto* disc : {&left, &right}) {
-    ASSERT_TRUE(generator.Add({.predicted_iou = 1, .logits = {kSize, disc->data()}}).ok());
-  }
-  int asked = 0;
-  EXPECT_EQ(generator.Finish([&] { return ++asked == 2; }).status().code(),
-            absl::StatusCode::kCancelled);
-  EXPECT_EQ(asked, 2);
-}
-
 TEST(PointGrid, HasAPointInTheMiddleOfEachCellRowByRow) {
   const std::vector<Prompt> points = PointGrid(4, 0.005f);
   ASSERT_EQ(points.size(), 16u);
