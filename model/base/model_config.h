@@ -130,6 +130,9 @@ struct ModelConfig {
 // The published models (UX-Decoder/Semantic-SAM, swint_/swinl_only_sam_many2many).
 ModelConfig SwinT();
 ModelConfig SwinL();
+// SwinT() with everything the paper's full model has: text encoder, object and part
+// labels, generic queries. No such weights are published.
+ModelConfig SwinTJoint();
 // A few hundred thousand parameters with every part present, words included: for
 // tests.
 ModelConfig SwinTiny();

@@ -13,6 +13,7 @@
 #include "model/base/status_macros.h"
 #include "model/net/load_model.h"
 #include "model/net/prompt_tensors.h"
+#include "model/net/score_labels.h"
 #include "model/net/vocabulary_run.h"
 #include "model/torch/catch.h"
 #include "model/torch/runtime.h"
@@ -328,9 +329,9 @@ absl::StatusOr<std::vector<float>> TorchSegmenter::EncodeText(absl::Span<const s
 }
 
 absl::StatusOr<std::vector<float>> TorchSegmenter::ScoreLabels(
-    LabelHead /*head*/, absl::Span<const float> /*query_embeddings*/,
-    absl::Span<const float> /*text_embeddings*/) const {
-  return absl::UnimplementedError("ScoreLabels");
+    LabelHead head, absl::Span<const float> query_embeddings,
+    absl::Span<const float> text_embeddings) const {
+  return semsam::ScoreLabels(*model_.network, head, query_embeddings, text_embeddings);
 }
 
 std::vector<absl::StatusOr<VocabularyResult>> TorchSegmenter::SegmentVocabulary(

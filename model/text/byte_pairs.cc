@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "model/text/take_line.h"
 
 namespace semsam {
 namespace {
@@ -57,11 +58,10 @@ absl::StatusOr<BytePairs> BytePairs::Parse(std::string_view vocabulary, int merg
       known.emplace(absl::StrCat(shown, std::string(kWordEnd)), result.byte_ids_[byte] + kBytes);
     }
   }
-  vocabulary.remove_prefix(std::min(vocabulary.size(), vocabulary.find('\n')) + 1);
+  TakeLine(vocabulary);  // the heading
   result.size_ = 2 * kBytes;
   for (int i = 0; i < merges; ++i) {
-    const std::string line(vocabulary.substr(0, vocabulary.find('\n')));
-    vocabulary.remove_prefix(std::min(vocabulary.size(), line.size() + 1));
+    const std::string line(TakeLine(vocabulary));
     const size_t space = line.find(' ');
     const auto left = known.find(line.substr(0, space));
     const auto right =

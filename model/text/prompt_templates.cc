@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_replace.h"
 #include "model/text/embedded.h"
+#include "model/text/take_line.h"
 
 namespace semsam {
 namespace {
@@ -12,9 +13,8 @@ std::vector<std::string_view> ReadTemplates() {
   std::vector<std::string_view> templates;
   std::string_view rest = EmbeddedPromptTemplates();
   while (!rest.empty()) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
+    const std::string_view line = TakeLine(rest);
     if (line.find(kPlace) != std::string_view::npos) templates.push_back(line);
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
   }
   return templates;
 }

@@ -28,6 +28,7 @@ struct NamedConfig {
 };
 constexpr NamedConfig kFormulas[] = {{"swin-t", SwinT},
                                      {"swin-l", SwinL},
+                                     {"swin-t-joint", SwinTJoint},
                                      {"openseed-swin-t", OpenSeedSwinT},
                                      {"swin-tiny", SwinTiny},
                                      {"swin-tiny-wordless", SwinTinyWordless}};

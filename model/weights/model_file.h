@@ -37,6 +37,7 @@ class ModelFile {
   //                        one takes the place of the row of that name before it
   //   formula:swin-t       our own manifest of a configuration, filled by the
   //   formula:swin-l       formula: needs no file, and knows nothing (untrained)
+  //   formula:swin-t-joint
   //   formula:openseed-swin-t
   //   formula:swin-tiny
   //   formula:swin-tiny-wordless

@@ -17,7 +17,7 @@ TEST(ConfigJson, EveryConfigurationComesBackEqual) {
   odd.click_size = 0.3f;
   odd.capabilities = {.box_prompts = false, .object_labels = true, .vocabulary = true};
   for (const ModelConfig& config :
-       {SwinT(), SwinL(), OpenSeedSwinT(), SwinTiny(), SwinTinyWordless(), odd}) {
+       {SwinT(), SwinL(), SwinTJoint(), OpenSeedSwinT(), SwinTiny(), SwinTinyWordless(), odd}) {
     const auto read = ConfigFromJson(ConfigToJson(config));
     ASSERT_TRUE(read.ok()) << read.status();
     EXPECT_EQ(*read, config) << ConfigToJson(config);
