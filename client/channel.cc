@@ -59,6 +59,9 @@ absl::Status ClientOptions::Validate() const {
   if (default_upload_timeout <= absl::ZeroDuration()) {
     return InvalidField("default_upload_timeout", "must be positive");
   }
+  if (default_long_timeout <= absl::ZeroDuration()) {
+    return InvalidField("default_long_timeout", "must be positive");
+  }
   if (chunk_bytes < 1 || chunk_bytes > kMaxChunkBytes) {
     return InvalidField("chunk_bytes", absl::StrCat("must lie in [1, ", kMaxChunkBytes, "]"));
   }

@@ -4,15 +4,18 @@
 #include <atomic>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "client/call_context.h"
 #include "client/channel.h"
 #include "client/convert.h"
+#include "client/convert_scene.h"
 #include "client/health_check.h"
 #include "client/status_details.h"
+#include "client/stream_calls.h"
 #include "openssl/sha.h"
 #include "semsam/v1/segmentation_service.grpc.pb.h"
 
@@ -28,50 +31,12 @@ std::string Sha256Hex(std::string_view bytes) {
       absl::string_view(reinterpret_cast<const char*>(digest), sizeof(digest)));
 }
 
-// The context of one call: its deadline, its metadata, and its way to be
-// stopped, all of which end with it.
-class CallContext {
- public:
-  CallContext(const ClientOptions& options, const CallOptions& call, absl::Duration timeout)
-      : on_stop_(call.stop, [this] { context_.TryCancel(); }) {
-    if (call.timeout > absl::ZeroDuration()) timeout = call.timeout;
-    context_.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
-    for (const auto& [key, value] : options.metadata) context_.AddMetadata(key, value);
-  }
-
-  grpc::ClientContext* get() { return &context_; }
-  grpc::ClientContext* operator->() { return &context_; }
-
- private:
-  grpc::ClientContext context_;
-  std::stop_callback<std::function<void()>> on_stop_;
-};
-
-// `call` with what is left of its timeout.
-class RemainingTime {
- public:
-  explicit RemainingTime(const CallOptions& call)
-      : call_(call),
-        deadline_(call.timeout > absl::ZeroDuration() ? absl::Now() + call.timeout
-                                                      : absl::InfiniteFuture()) {}
-
-  CallOptions Left() const {
-    CallOptions left = call_;
-    if (call_.timeout > absl::ZeroDuration()) {
-      left.timeout = std::max(deadline_ - absl::Now(), absl::Milliseconds(1));
-    }
-    return left;
-  }
-
- private:
-  CallOptions call_;
-  absl::Time deadline_;
-};
-
 }  // namespace
 
 class Client::Impl {
  public:
+  using Stub = v1::SegmentationService::Stub;
+
   Impl(ClientOptions options, std::shared_ptr<grpc::Channel> channel)
       : options_(std::move(options)),
         channel_(std::move(channel)),
@@ -86,17 +51,25 @@ class Client::Impl {
   absl::StatusOr<UploadResult> UploadImage(const std::string& session_id,
                                            std::string_view image_bytes,
                                            const UploadProgress& progress, const CallOptions& call);
-  // One attempt; `delivered` counts the masks that the callback has seen.
-  absl::StatusOr<SegmentSummary> SegmentStream(const v1::SegmentRequest& request,
-                                               const MaskCallback& on_mask, const CallOptions& call,
-                                               int& delivered);
   absl::StatusOr<SegmentOnceResult> SegmentOnce(const SegmentOnceRequest& request,
                                                 const CallOptions& call);
+  absl::StatusOr<RefreshLabelsResult> RefreshLabels(const RefreshLabelsRequest& request,
+                                                    const CallOptions& call);
+
+  // Makes a call on an image, `attempt(stub, message, context, delivered)`. Where
+  // the server lost the image before the first result and `recovery_image` has
+  // its bytes, uploads it and makes the call once more.
+  template <typename Request, typename Attempt>
+  auto CallOnImage(Request& message, const std::shared_ptr<const std::string>& recovery_image,
+                   absl::Duration default_timeout, const CallOptions& call, const Attempt& attempt)
+      -> std::invoke_result_t<Attempt, Stub&, const Request&, CallContext&, int&>;
+
+  const ClientOptions& options() const { return options_; }
 
  private:
   const ClientOptions options_;
   const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<v1::SegmentationService::Stub> stub_;
+  const std::unique_ptr<Stub> stub_;
   std::atomic<size_t> chunk_bytes_;  // the smaller of the option and the server's limit
 };
 
@@ -186,47 +159,34 @@ absl::StatusOr<UploadResult> Client::Impl::UploadImage(const std::string& sessio
                       .timings = FromProto(response.timings())};
 }
 
-absl::StatusOr<SegmentSummary> Client::Impl::SegmentStream(const v1::SegmentRequest& request,
-                                                           const MaskCallback& on_mask,
-                                                           const CallOptions& call,
-                                                           int& delivered) {
-  CallContext context(options_, call, options_.default_timeout);
-  const auto reader = stub_->Segment(context.get(), request);
-  std::optional<v1::SegmentSummary> summary;
-  absl::Status stopped;  // why this side ended the stream
-  v1::SegmentResponse response;
-  while (stopped.ok() && reader->Read(&response)) {
-    if (summary.has_value()) {
-      stopped = absl::DataLossError("the server sent more after its summary");
-    } else if (response.has_summary()) {
-      summary = std::move(*response.mutable_summary());
-    } else if (response.has_mask()) {
-      auto mask = FromProto(response.mask());
-      if (!mask.ok()) {
-        stopped = mask.status();
-      } else if (mask->prompt_index >= request.prompts_size()) {
-        stopped = absl::DataLossError("the server sent a mask for a prompt that was not asked");
-      } else {
-        ++delivered;
-        if (!on_mask(*std::move(mask))) stopped = absl::CancelledError("stopped by the caller");
-      }
-    }
+template <typename Request, typename Attempt>
+auto Client::Impl::CallOnImage(Request& message,
+                               const std::shared_ptr<const std::string>& recovery_image,
+                               absl::Duration default_timeout, const CallOptions& call,
+                               const Attempt& attempt)
+    -> std::invoke_result_t<Attempt, Stub&, const Request&, CallContext&, int&> {
+  const RemainingTime time(call);
+  int delivered = 0;
+  const auto try_once = [&] {
+    CallContext context(options_, time.Left(), default_timeout);
+    return attempt(*stub_, message, context, delivered);
+  };
+  auto result = try_once();
+  const bool lost = !result.ok() && absl::IsNotFound(result.status()) &&
+                    ErrorReason(result.status()) == kImageNotFoundReason;
+  if (!lost || delivered > 0 || recovery_image == nullptr) return result;
+
+  // The server names the image it lost; other bytes would give other masks.
+  const std::optional<std::string> digest = ErrorImageDigest(result.status());
+  if (digest.has_value() && *digest != Sha256Hex(*recovery_image)) {
+    return Annotate(result.status(), "recovery_image is a different image");
   }
-  if (!stopped.ok()) {
-    context->TryCancel();
-    while (reader->Read(&response)) {
-    }
-    (void)reader->Finish();  // CANCELLED, by our own doing
-    return stopped;
-  }
-  const grpc::Status status = reader->Finish();
-  if (!status.ok()) return FromGrpcStatus(status);
-  if (!summary.has_value()) return absl::DataLossError("the stream of masks ended early");
-  if (static_cast<int64_t>(summary->masks_sent()) != delivered) {
-    return absl::DataLossError(
-        absl::StrCat("the server sent ", summary->masks_sent(), " masks, ", delivered, " arrived"));
-  }
-  return FromProto(*summary);
+  const auto upload = UploadImage(message.session_id(), *recovery_image, nullptr, time.Left());
+  if (!upload.ok()) return Annotate(upload.status(), "while uploading the lost image again");
+  message.set_image_id(upload->image.image_id);
+  result = try_once();
+  if (result.ok()) result->recovered_image_id = upload->image.image_id;
+  return result;
 }
 
 absl::StatusOr<SegmentOnceResult> Client::Impl::SegmentOnce(const SegmentOnceRequest& request,
@@ -241,14 +201,17 @@ absl::StatusOr<SegmentOnceResult> Client::Impl::SegmentOnce(const SegmentOnceReq
   } else if (const auto* bytes = std::get_if<std::string>(&request.image)) {
     message.set_image_bytes(*bytes);
   }
-  CallContext context(options_, call, options_.default_upload_timeout);
+  if (absl::Status status = ToProto(request.labels, message); !status.ok()) return status;
+  CallContext context(
+      options_, call,
+      request.labels.empty() ? options_.default_upload_timeout : options_.default_long_timeout);
   v1::SegmentOnceResponse response;
   const grpc::Status status = stub_->SegmentOnce(context.get(), message, &response);
   if (!status.ok()) return FromGrpcStatus(status);
 
   SegmentOnceResult result;
   for (const v1::Mask& mask : response.masks()) {
-    auto converted = FromProto(mask);
+    auto converted = FromProto(mask, message.labels());
     if (!converted.ok()) return converted.status();
     result.masks.push_back(*std::move(converted));
   }
@@ -256,6 +219,17 @@ absl::StatusOr<SegmentOnceResult> Client::Impl::SegmentOnce(const SegmentOnceReq
   if (!summary.ok()) return summary.status();
   result.summary = *std::move(summary);
   return result;
+}
+
+absl::StatusOr<RefreshLabelsResult> Client::Impl::RefreshLabels(const RefreshLabelsRequest& request,
+                                                                const CallOptions& call) {
+  const auto message = ToProto(request);
+  if (!message.ok()) return message.status();
+  CallContext context(options_, call, options_.default_long_timeout);
+  v1::RefreshLabelsResponse response;
+  const grpc::Status status = stub_->RefreshLabels(context.get(), *message, &response);
+  if (!status.ok()) return FromGrpcStatus(status);
+  return FromProto(response, *message);
 }
 
 Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -315,28 +289,45 @@ absl::StatusOr<SegmentSummary> Client::Segment(const SegmentRequest& request,
   if (absl::Status status = ToProto(request.prompts, request.options, message); !status.ok()) {
     return status;
   }
+  if (absl::Status status = ToProto(request.labels, message); !status.ok()) return status;
   message.set_session_id(request.session_id);
   message.set_image_id(request.image_id);
+  const ClientOptions& options = impl_->options();
+  return impl_->CallOnImage(
+      message, request.recovery_image,
+      request.labels.empty() ? options.default_timeout : options.default_long_timeout, call,
+      [&](auto& stub, const auto& sent, CallContext& context, int& delivered) {
+        return ReadSegmentStream(stub, sent, on_mask, call.on_progress, context, delivered);
+      });
+}
 
-  const RemainingTime time(call);
-  int delivered = 0;
-  auto summary = impl_->SegmentStream(message, on_mask, time.Left(), delivered);
-  const bool lost = !summary.ok() && absl::IsNotFound(summary.status()) &&
-                    ErrorReason(summary.status()) == kImageNotFoundReason;
-  if (!lost || delivered > 0 || request.recovery_image == nullptr) return summary;
+absl::StatusOr<RefreshLabelsResult> Client::RefreshLabels(const RefreshLabelsRequest& request,
+                                                          const CallOptions& call) {
+  return impl_->RefreshLabels(request, call);
+}
 
-  // The server names the image it lost; other bytes would give other masks.
-  const std::optional<std::string> digest = ErrorImageDigest(summary.status());
-  if (digest.has_value() && *digest != Sha256Hex(*request.recovery_image)) {
-    return Annotate(summary.status(), "recovery_image is a different image");
-  }
-  const auto upload =
-      impl_->UploadImage(request.session_id, *request.recovery_image, nullptr, time.Left());
-  if (!upload.ok()) return Annotate(upload.status(), "while uploading the lost image again");
-  message.set_image_id(upload->image.image_id);
-  summary = impl_->SegmentStream(message, on_mask, time.Left(), delivered);
-  if (summary.ok()) summary->recovered_image_id = upload->image.image_id;
-  return summary;
+absl::StatusOr<SegmentVocabularyResult> Client::SegmentVocabulary(
+    const SegmentVocabularyRequest& request, const SegmentCallback& on_segment,
+    const CallOptions& call) {
+  auto message = ToProto(request);
+  if (!message.ok()) return message.status();
+  return impl_->CallOnImage(
+      *message, request.recovery_image, impl_->options().default_long_timeout, call,
+      [&](auto& stub, const auto& sent, CallContext& context, int& delivered) {
+        return ReadVocabularyStream(stub, sent, on_segment, call.on_progress, context, delivered);
+      });
+}
+
+absl::StatusOr<GenerateMasksResult> Client::GenerateMasks(const GenerateMasksRequest& request,
+                                                          const MaskCallback& on_mask,
+                                                          const CallOptions& call) {
+  auto message = ToProto(request);
+  if (!message.ok()) return message.status();
+  return impl_->CallOnImage(
+      *message, request.recovery_image, impl_->options().default_long_timeout, call,
+      [&](auto& stub, const auto& sent, CallContext& context, int& delivered) {
+        return ReadGenerateStream(stub, sent, on_mask, call.on_progress, context, delivered);
+      });
 }
 
 absl::StatusOr<SegmentOnceResult> Client::SegmentOnce(const SegmentOnceRequest& request,

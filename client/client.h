@@ -16,8 +16,8 @@
 //   details (client/errors.h). The client's own: INVALID_ARGUMENT for options,
 //   UNAVAILABLE when no server answers, DEADLINE_EXCEEDED, CANCELLED, DATA_LOSS
 //   for an answer that breaks the protocol.
-// - Nothing is repeated behind the caller's back, except where
-//   SegmentRequest::recovery_image asks for it.
+// - Nothing is repeated behind the caller's back, except where a request's
+//   recovery_image asks for it, and then only before its first result.
 // - Thread-safe: any number of threads may call one Client at the same time.
 //   The Client must outlive its calls. Callbacks run on the calling thread,
 //   without locks held; they may call the Client, and must not throw.
@@ -37,9 +37,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "client/errors.h"      // IWYU pragma: export
-#include "client/mask_codec.h"  // IWYU pragma: export
-#include "client/types.h"       // IWYU pragma: export
+#include "client/errors.h"       // IWYU pragma: export
+#include "client/mask_codec.h"   // IWYU pragma: export
+#include "client/scene_types.h"  // IWYU pragma: export
+#include "client/types.h"        // IWYU pragma: export
 
 namespace semsam::client {
 
@@ -60,6 +61,9 @@ struct ClientOptions {
   absl::Duration default_timeout = absl::Seconds(30);
   // The same for uploads, which include the encoder's run.
   absl::Duration default_upload_timeout = absl::Minutes(2);
+  // The same for calls with words, which may all be new to the server, and for
+  // GenerateMasks.
+  absl::Duration default_long_timeout = absl::Minutes(10);
 
   size_t chunk_bytes = 256 << 10;       // of an upload; the limit that GetServerInfo told wins
   size_t max_message_bytes = 64 << 20;  // answers above are RESOURCE_EXHAUSTED
@@ -70,11 +74,17 @@ struct ClientOptions {
   absl::Status Validate() const;
 };
 
+// Hears how far a long call is, on the calling thread. End the call by the stop
+// token.
+using ProgressCallback = std::function<void(const Progress& progress)>;
+
 struct CallOptions {
   // Bounds the whole call, recovery included. Zero takes the client's default.
   absl::Duration timeout = absl::ZeroDuration();
   // A stop request from any thread ends the call with CANCELLED.
   std::stop_token stop;
+  // Of calls whose answer is a stream; may be null.
+  ProgressCallback on_progress = nullptr;
 };
 
 // Bytes handed to the transport so far, of how many.
@@ -83,6 +93,7 @@ using UploadProgress = std::function<void(size_t sent_bytes, size_t total_bytes)
 // Gets each mask as it arrives. Returning false cancels the rest of the call,
 // which then returns CANCELLED.
 using MaskCallback = std::function<bool(Mask mask)>;
+using SegmentCallback = std::function<bool(VocabularySegment segment)>;
 
 class Client {
  public:
@@ -117,6 +128,24 @@ class Client {
   // All masks in one answer; needs no session when the image comes inline.
   absl::StatusOr<SegmentOnceResult> SegmentOnce(const SegmentOnceRequest& request,
                                                 const CallOptions& call = {});
+
+  // Other words for masks of this session, without another run of the decoder.
+  // NOT_FOUND names the first mask that the server no longer holds.
+  absl::StatusOr<RefreshLabelsResult> RefreshLabels(const RefreshLabelsRequest& request,
+                                                    const CallOptions& call = {});
+
+  // Every region of the image that the words name, streamed to `on_segment` by
+  // falling score; null collects them in the result. The panoptic map is in the
+  // result either way.
+  absl::StatusOr<SegmentVocabularyResult> SegmentVocabulary(
+      const SegmentVocabularyRequest& request, const SegmentCallback& on_segment = nullptr,
+      const CallOptions& call = {});
+
+  // Everything in the image, streamed to `on_mask` by falling predicted IoU; null
+  // collects the masks in the result, which also says what contains what.
+  absl::StatusOr<GenerateMasksResult> GenerateMasks(const GenerateMasksRequest& request,
+                                                    const MaskCallback& on_mask = nullptr,
+                                                    const CallOptions& call = {});
 
  private:
   class Impl;

@@ -3,10 +3,13 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "client/status_details.h"
+#include "client/utf8.h"
 
 namespace semsam::client {
 namespace {
@@ -17,20 +20,6 @@ bool FitsInt(uint32_t value) { return value <= std::numeric_limits<int>::max(); 
 
 absl::Status TooLarge(const char* what) {
   return absl::DataLossError(absl::StrCat("the server's answer has an impossible ", what));
-}
-
-v1::MaskEncoding ToProto(MaskEncoding encoding) {
-  switch (encoding) {
-    case MaskEncoding::kCocoRle:
-      return v1::MASK_ENCODING_COCO_RLE;
-    case MaskEncoding::kPng:
-      return v1::MASK_ENCODING_PNG;
-    case MaskEncoding::kPackedBits:
-      return v1::MASK_ENCODING_PACKED_BITS;
-    case MaskEncoding::kPolygons:
-      return v1::MASK_ENCODING_POLYGONS;
-  }
-  return v1::MASK_ENCODING_UNSPECIFIED;
 }
 
 void SetPrompt(const Prompt& prompt, v1::Prompt& message) {
@@ -49,12 +38,8 @@ void SetPrompt(const Prompt& prompt, v1::Prompt& message) {
 }
 
 absl::Status SetOptions(const PromptOptions& options, v1::SegmentOptions& message) {
-  for (size_t i = 0; i < options.levels.size(); ++i) {
-    if (options.levels[i] < 1) {
-      return InvalidField(absl::StrCat("options.levels[", i, "]"), "levels start at 1");
-    }
-    message.add_levels(options.levels[i]);
-  }
+  absl::Status levels = SetLevels(options.levels, *message.mutable_levels());
+  if (!levels.ok()) return levels;
   if (options.min_region_area_px < 0) {
     return InvalidField("options.min_region_area_px", "must not be negative");
   }
@@ -63,9 +48,7 @@ absl::Status SetOptions(const PromptOptions& options, v1::SegmentOptions& messag
   if (options.min_stability) message.set_min_stability(*options.min_stability);
   if (options.max_duplicate_iou) message.set_max_duplicate_iou(*options.max_duplicate_iou);
   message.set_encoding(ToProto(options.encoding));
-  message.set_resolution(options.resolution == MaskResolution::kNetwork
-                             ? v1::MASK_RESOLUTION_NETWORK
-                             : v1::MASK_RESOLUTION_ORIGINAL);
+  message.set_resolution(ToProto(options.resolution));
   message.set_joint_attention(options.joint_attention);
   return absl::OkStatus();
 }
@@ -83,18 +66,6 @@ absl::Duration FromProto(const google::protobuf::Duration& duration) {
 
 absl::Time FromProto(const google::protobuf::Timestamp& time) {
   return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
-}
-
-absl::StatusOr<ImageSize> FromProto(const v1::ImageSize& message) {
-  if (!FitsInt(message.height()) || !FitsInt(message.width())) return TooLarge("image size");
-  return ImageSize{.height = static_cast<int>(message.height()),
-                   .width = static_cast<int>(message.width())};
-}
-
-std::vector<Label> FromProto(const google::protobuf::RepeatedPtrField<v1::Label>& labels) {
-  std::vector<Label> result;
-  for (const v1::Label& label : labels) result.push_back({label.name(), label.score()});
-  return result;
 }
 
 // The encoding and the encoded pixels.
@@ -137,6 +108,75 @@ absl::Status ToProto(const std::vector<Prompt>& prompts, const PromptOptions& op
   return SetPromptsAndOptions(prompts, options, message);
 }
 
+absl::Status ToProto(const LabelOptions& labels, v1::SegmentRequest& message) {
+  if (labels.empty()) return absl::OkStatus();
+  return ToProto(labels, "labels", *message.mutable_labels());
+}
+
+absl::Status ToProto(const LabelOptions& labels, v1::SegmentOnceRequest& message) {
+  if (labels.empty()) return absl::OkStatus();
+  return ToProto(labels, "labels", *message.mutable_labels());
+}
+
+absl::Status ToProto(const LabelOptions& labels, const std::string& field,
+                     v1::LabelOptions& message) {
+  if (labels.max_labels < 0) {
+    return InvalidField(absl::StrCat(field, ".max_labels"), "must not be negative");
+  }
+  message.set_max_labels(labels.max_labels);
+  if (labels.min_score) message.set_min_score(*labels.min_score);
+  for (const auto& [list, name, target] :
+       {std::tuple{&labels.objects, ".objects", &v1::LabelOptions::mutable_objects},
+        std::tuple{&labels.parts, ".parts", &v1::LabelOptions::mutable_parts}}) {
+    if (list->words.empty()) continue;
+    absl::Status status = ToProto(*list, absl::StrCat(field, name), *(message.*target)());
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ToProto(const WordList& list, const std::string& field, v1::WordList& message) {
+  message.set_mode(list.mode == TextMode::kPlain ? v1::TEXT_MODE_PLAIN : v1::TEXT_MODE_ENSEMBLE);
+  for (size_t i = 0; i < list.words.size(); ++i) {
+    // Beyond judging: protobuf carries no other bytes.
+    if (!IsUtf8(list.words[i])) {
+      return InvalidField(absl::StrCat(field, ".words[", i, "]"), "is not UTF-8");
+    }
+    message.add_words(list.words[i]);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SetLevels(const std::vector<int>& levels,
+                       google::protobuf::RepeatedField<uint32_t>& message) {
+  for (size_t i = 0; i < levels.size(); ++i) {
+    if (levels[i] < 1) {
+      return InvalidField(absl::StrCat("options.levels[", i, "]"), "levels start at 1");
+    }
+    message.Add(levels[i]);
+  }
+  return absl::OkStatus();
+}
+
+v1::MaskEncoding ToProto(MaskEncoding encoding) {
+  switch (encoding) {
+    case MaskEncoding::kCocoRle:
+      return v1::MASK_ENCODING_COCO_RLE;
+    case MaskEncoding::kPng:
+      return v1::MASK_ENCODING_PNG;
+    case MaskEncoding::kPackedBits:
+      return v1::MASK_ENCODING_PACKED_BITS;
+    case MaskEncoding::kPolygons:
+      return v1::MASK_ENCODING_POLYGONS;
+  }
+  return v1::MASK_ENCODING_UNSPECIFIED;
+}
+
+v1::MaskResolution ToProto(MaskResolution resolution) {
+  return resolution == MaskResolution::kNetwork ? v1::MASK_RESOLUTION_NETWORK
+                                                : v1::MASK_RESOLUTION_ORIGINAL;
+}
+
 absl::StatusOr<google::protobuf::Duration> ToProto(absl::Duration duration,
                                                    const std::string& field) {
   if (duration < absl::ZeroDuration() || duration > absl::Seconds(kMaxDurationSeconds)) {
@@ -172,7 +212,11 @@ ServerInfo FromProto(const v1::GetServerInfoResponse& message) {
                              .max_session_ttl = FromProto(limits.max_session_ttl()),
                              .max_session_age = FromProto(limits.max_session_age()),
                              .max_queued_requests = limits.max_queued_requests(),
-                             .default_deadline = FromProto(limits.default_deadline())}};
+                             .default_deadline = FromProto(limits.default_deadline()),
+                             .max_words = limits.max_words(),
+                             .max_word_characters = limits.max_word_characters(),
+                             .max_points_per_side = limits.max_points_per_side(),
+                             .max_labelled_masks = limits.max_labelled_masks()}};
   for (const v1::GranularityLevel& level : model.levels()) {
     info.model.levels.push_back({.level = static_cast<int>(level.level()), .name = level.name()});
   }
@@ -207,32 +251,81 @@ StageTimings FromProto(const v1::StageTimings& message) {
   if (message.has_decode_queue()) timings.decode_queue = FromProto(message.decode_queue());
   if (message.has_decode()) timings.decode = FromProto(message.decode());
   if (message.has_postprocess()) timings.postprocess = FromProto(message.postprocess());
+  if (message.has_words()) timings.words = FromProto(message.words());
   return timings;
 }
 
-absl::StatusOr<Mask> FromProto(const v1::Mask& message) {
-  const auto size = FromProto(message.size());
-  if (!size.ok()) return size.status();
-  const v1::PixelBox& box = message.box();
-  if (!FitsInt(box.x()) || !FitsInt(box.y()) || !FitsInt(box.width()) || !FitsInt(box.height())) {
+absl::StatusOr<int> ToInt(uint32_t value, const char* what) {
+  if (!FitsInt(value)) return TooLarge(what);
+  return static_cast<int>(value);
+}
+
+absl::StatusOr<ImageSize> FromProto(const v1::ImageSize& message) {
+  if (!FitsInt(message.height()) || !FitsInt(message.width())) return TooLarge("image size");
+  return ImageSize{.height = static_cast<int>(message.height()),
+                   .width = static_cast<int>(message.width())};
+}
+
+absl::StatusOr<PixelBox> FromProto(const v1::PixelBox& message) {
+  if (!FitsInt(message.x()) || !FitsInt(message.y()) || !FitsInt(message.width()) ||
+      !FitsInt(message.height())) {
     return TooLarge("mask box");
   }
+  return PixelBox{.x = static_cast<int>(message.x()),
+                  .y = static_cast<int>(message.y()),
+                  .width = static_cast<int>(message.width()),
+                  .height = static_cast<int>(message.height())};
+}
+
+absl::StatusOr<std::vector<Label>> FromProto(
+    const google::protobuf::RepeatedPtrField<v1::Label>& labels, int words) {
+  std::vector<Label> result;
+  for (const v1::Label& label : labels) {
+    if (label.word_index() >= static_cast<uint32_t>(words)) {
+      return absl::DataLossError("the server sent a label for a word that was not asked");
+    }
+    result.push_back({.name = label.name(),
+                      .score = label.score(),
+                      .logit = label.logit(),
+                      .word_index = static_cast<int>(label.word_index())});
+  }
+  return result;
+}
+
+absl::StatusOr<Mask> FromProto(const v1::Mask& message, const v1::LabelOptions& labels) {
+  const auto size = FromProto(message.size());
+  if (!size.ok()) return size.status();
+  const auto box = FromProto(message.box());
+  if (!box.ok()) return box.status();
   if (!FitsInt(message.prompt_index()) || !FitsInt(message.level())) return TooLarge("mask index");
+  auto objects = FromProto(message.object_labels(), labels.objects().words_size());
+  if (!objects.ok()) return objects.status();
+  auto parts = FromProto(message.part_labels(), labels.parts().words_size());
+  if (!parts.ok()) return parts.status();
   Mask mask{.prompt_index = static_cast<int>(message.prompt_index()),
             .prompt_tag = message.prompt_tag(),
             .level = static_cast<int>(message.level()),
             .predicted_iou = message.predicted_iou(),
             .stability = message.stability(),
             .area_px = static_cast<int64_t>(message.area()),
-            .box = {.x = static_cast<int>(box.x()),
-                    .y = static_cast<int>(box.y()),
-                    .width = static_cast<int>(box.width()),
-                    .height = static_cast<int>(box.height())},
+            .box = *box,
             .size = *size,
-            .object_labels = FromProto(message.object_labels()),
-            .part_labels = FromProto(message.part_labels())};
+            .object_labels = *std::move(objects),
+            .part_labels = *std::move(parts),
+            .mask_id = message.mask_id()};
   if (absl::Status status = SetData(message, mask); !status.ok()) return status;
   return mask;
+}
+
+absl::StatusOr<Progress> FromProto(const v1::Progress& message) {
+  if (!FitsInt(message.total()) || message.done() > message.total()) {
+    return TooLarge("progress");
+  }
+  Progress progress{.done = static_cast<int>(message.done()),
+                    .total = static_cast<int>(message.total())};
+  if (message.stage() == v1::Progress::STAGE_WORDS) progress.stage = Progress::Stage::kWords;
+  if (message.stage() == v1::Progress::STAGE_POINTS) progress.stage = Progress::Stage::kPoints;
+  return progress;
 }
 
 absl::StatusOr<SegmentSummary> FromProto(const v1::SegmentSummary& message) {

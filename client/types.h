@@ -89,9 +89,47 @@ struct Polygon {
   bool hole = false;  // bounds a hole in an earlier polygon
 };
 
+// How a word becomes what the model compares regions with.
+enum class TextMode {
+  kEnsemble,  // the mean over many phrases with the word ("a photo of a dog.")
+  kPlain,     // the word as it is: a phrase of your own
+};
+
+// Words or short phrases, UTF-8. A word that repeats an earlier one (case and
+// white space aside) is answered under the first.
+struct WordList {
+  std::vector<std::string> words;
+  TextMode mode = TextMode::kEnsemble;
+};
+
+// Names wanted for masks; each list is scored by a head of its own. With both
+// lists empty none are asked for.
+struct LabelOptions {
+  WordList objects;                // needs Capabilities::object_labels
+  WordList parts;                  // needs Capabilities::part_labels
+  int max_labels = 0;              // best labels a mask and list; 0 takes the server's default
+  std::optional<float> min_score;  // 0 to 1; labels below are left out
+
+  bool empty() const { return objects.words.empty() && parts.words.empty(); }
+};
+
 struct Label {
   std::string name;
-  float score = 0;  // similarity as the model's head gives it; higher is surer
+  float score = 0;     // sigmoid of logit, 0 to 1; labels of one mask do not add up to 1
+  float logit = 0;     // as the model's head gives it
+  int word_index = 0;  // into the request's list
+};
+
+// How far a long call is.
+struct Progress {
+  enum class Stage {
+    kUnknown,
+    kWords,   // turned into embeddings; known ones count as done
+    kPoints,  // of the grid, decoded
+  };
+  Stage stage = Stage::kUnknown;
+  int done = 0;
+  int total = 0;
 };
 
 struct Mask {
@@ -107,9 +145,12 @@ struct Mask {
   // kCocoRle: the compressed counts (ASCII). kPng: a PNG file. kPackedBits: one
   // bit a pixel, row-major, most significant bit first, rows start on a byte.
   std::string data;
-  std::vector<Polygon> polygons;  // kPolygons only
-  std::vector<Label> object_labels;
+  std::vector<Polygon> polygons;     // kPolygons only
+  std::vector<Label> object_labels;  // best first
   std::vector<Label> part_labels;
+  // Names the mask in RefreshLabels, within its session; 0: the server does not
+  // keep what that needs.
+  uint64_t mask_id = 0;
 };
 
 // Where the time of one call went; stages that did not run are unset.
@@ -121,6 +162,7 @@ struct StageTimings {
   std::optional<absl::Duration> decode_queue;
   std::optional<absl::Duration> decode;
   std::optional<absl::Duration> postprocess;
+  std::optional<absl::Duration> words;  // to embeddings, and their scores
 };
 
 struct Image {
@@ -148,6 +190,7 @@ struct SegmentRequest {
   std::string image_id;  // of an earlier upload in this session
   std::vector<Prompt> prompts;
   PromptOptions options;
+  LabelOptions labels;
   // The uploaded bytes behind image_id, to recover by: if the server no longer
   // holds the image, the client uploads it again and repeats the call, once.
   // Null: such a NOT_FOUND is the caller's.
@@ -172,6 +215,7 @@ struct SegmentOnceRequest {
   std::variant<std::string, Reference> image;
   std::vector<Prompt> prompts;
   PromptOptions options;
+  LabelOptions labels;
 };
 
 struct SegmentOnceResult {
@@ -213,6 +257,10 @@ struct Limits {
   absl::Duration max_session_age;
   uint32_t max_queued_requests = 0;
   absl::Duration default_deadline;
+  uint32_t max_words = 0;            // of one list
+  uint32_t max_word_characters = 0;  // Unicode characters
+  uint32_t max_points_per_side = 0;  // of GenerateMasks
+  uint32_t max_labelled_masks = 0;   // that a session keeps for RefreshLabels
 };
 
 struct ServerInfo {

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Fills the cache with LibTorch and Google's common protocol files.
+"""Fills the cache with LibTorch, Google's common protocol files and CLIP's vocabulary.
 
-Both are published as Python wheels; nothing of Python in them is used. Each
+All are published as Python wheels; nothing of Python in them is used. Each
 wheel of wheels.json is pinned by version and SHA-256, downloaded with resume,
 and unpacked beside the cache's trees, which then change by one rename:
 
   CACHE/libtorch/torch/{include,lib}   LibTorch
   CACHE/libtorch/nvidia/...            the CUDA libraries it loads
   CACHE/googleapis/google/rpc/...      google/rpc/*.proto
+  CACHE/clip/open_clip/...             bpe_simple_vocab_16e6.txt.gz (OpenAI CLIP, MIT licence)
 
 A run that finds everything in place returns at once and needs no network.
 """

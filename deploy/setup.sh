@@ -4,7 +4,8 @@
 #   deploy/setup.sh [--test] [--gpu]
 #
 #   apt packages   compilers and libraries of the distribution (lists below)
-#   the cache      LibTorch and Google's protocol files, pinned in wheels.json
+#   the cache      LibTorch, Google's protocol files and CLIP's vocabulary, pinned
+#                  in wheels.json
 #   --test         also the linters, and a Python environment for the tests
 #   --gpu          also the CUDA libraries of LibTorch (about 2 GB)
 #
@@ -140,9 +141,10 @@ make_venv() {
     [[ -f $venv/.complete ]] && exit
     rm -rf -- "$venv"
     "$SEMSAM_SYSTEM_PYTHON" -m venv "$venv"
-    # One by one: two files may name the same package.
+    # One by one: two files may name the same package. Each names all that it
+    # needs; what else a package would bring (open-clip-torch: torch) stays out.
     for file in "${SEMSAM_REQUIREMENTS[@]}"; do
-      "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+      "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
         --only-binary :all: -r "$file"
     done
     touch -- "$venv/.complete"

@@ -37,11 +37,16 @@ void ArgParser::AddRepeated(const std::string& name, const std::string& placehol
   flags_.back().repeated = true;
 }
 
-ArgParser::Flag* ArgParser::Find(const std::string& name) {
+size_t ArgParser::IndexOf(const std::string& name) const {
   const auto flag = std::find_if(flags_.begin(), flags_.end(), [&name](const Flag& candidate) {
     return !candidate.name.empty() && candidate.name == name;
   });
-  return flag == flags_.end() ? nullptr : &*flag;
+  return static_cast<size_t>(flag - flags_.begin());
+}
+
+bool ArgParser::Given(const std::string& name) const {
+  const size_t index = IndexOf(name);
+  return index < flags_.size() && flags_[index].given;
 }
 
 absl::Status ArgParser::Parse(const std::vector<std::string>& args) {
@@ -53,11 +58,13 @@ absl::Status ArgParser::Parse(const std::vector<std::string>& args) {
     }
     const size_t equals = arg.find('=');
     const bool inline_value = equals != std::string::npos;
-    const std::string name = arg.substr(2, inline_value ? equals - 2 : std::string::npos);
-    Flag* flag = Find(name);
-    if (flag == nullptr) {
+    std::string name = arg.substr(2, inline_value ? equals - 2 : std::string::npos);
+    std::replace(name.begin(), name.end(), '_', '-');
+    const size_t index = IndexOf(name);
+    if (index == flags_.size()) {
       return absl::InvalidArgumentError(absl::StrCat("--", name, ": there is no such flag"));
     }
+    Flag* flag = &flags_[index];
     if (flag->given && !flag->repeated) {
       return absl::InvalidArgumentError(absl::StrCat("--", name, ": is given twice"));
     }
@@ -126,6 +133,18 @@ ArgParser::Setter SetNonNegativeInt(int& target) {
     if (!absl::SimpleAtoi(value, &number) || number < 0) {
       return absl::InvalidArgumentError(
           absl::StrCat("'", value, "' is no whole number of at least 0"));
+    }
+    target = number;
+    return absl::OkStatus();
+  };
+}
+
+ArgParser::Setter SetPositiveInt(int& target) {
+  return [&target](const std::string& value) {
+    int number = 0;
+    if (!absl::SimpleAtoi(value, &number) || number < 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", value, "' is no whole number of at least 1"));
     }
     target = number;
     return absl::OkStatus();

@@ -1,5 +1,6 @@
 // Command-line flags of one command: `--name value`, `--name=value`, and
 // switches. A flag may repeat, which absl's flags cannot do and clicks need.
+// `--text_mode` is `--text-mode`: the server's flags are written that way.
 //
 // Errors are INVALID_ARGUMENT and name the flag. Not thread-safe.
 #ifndef SEMSAM_CLIENT_CLI_ARGS_H_
@@ -34,6 +35,9 @@ class ArgParser {
   // Calls the setters in the order of the command line.
   absl::Status Parse(const std::vector<std::string>& args);
 
+  // Whether the command line has the flag; it must have been added.
+  bool Given(const std::string& name) const;
+
   std::string Help() const;
 
  private:
@@ -46,7 +50,8 @@ class ArgParser {
     Setter set;
   };
 
-  Flag* Find(const std::string& name);
+  // Where it stands in flags_; their number if it is not there.
+  size_t IndexOf(const std::string& name) const;
 
   std::vector<Flag> flags_;
 };
@@ -55,6 +60,7 @@ class ArgParser {
 ArgParser::Setter SetString(std::string& target);
 ArgParser::Setter SetFloat(std::optional<float>& target);
 ArgParser::Setter SetNonNegativeInt(int& target);
+ArgParser::Setter SetPositiveInt(int& target);
 ArgParser::Setter SetIntList(std::vector<int>& target);
 ArgParser::Setter SetSeconds(absl::Duration& target);
 

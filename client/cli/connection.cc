@@ -14,7 +14,7 @@ void AddConnectionFlags(ArgParser& parser, ConnectionFlags& flags) {
                   SetString(flags.ca_file));
   parser.AddValue("tls-server-name", "NAME", "name in the certificate, if it is not HOST",
                   SetString(flags.tls_server_name));
-  parser.AddValue("timeout", "SECONDS", "of each call (30; uploads 120)",
+  parser.AddValue("timeout", "SECONDS", "of each call (30; uploads 120; words and everything 600)",
                   SetSeconds(flags.timeout));
 }
 
@@ -26,6 +26,7 @@ ClientOptions ToClientOptions(const ConnectionFlags& flags) {
   if (flags.timeout > absl::ZeroDuration()) {
     options.default_timeout = flags.timeout;
     options.default_upload_timeout = flags.timeout;
+    options.default_long_timeout = flags.timeout;
   }
   return options;
 }

@@ -1,8 +1,7 @@
 #include "client/cli/panel_text.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
+#include "client/cli/legend.h"
 #include "opencv2/imgproc.hpp"
 
 namespace semsam::client {
@@ -15,26 +14,13 @@ constexpr int kLineHeightPx = 18;
 constexpr int kBaselinePx = 13;  // below a line's top
 constexpr int kWordGapPx = 10;
 
-// OpenCV's fonts know ASCII alone.
-std::string Printable(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
-  return text;
-}
-
-std::string CutTo(std::string text, int width_px) {
-  if (TextWidthPx(text) <= width_px) return text;
-  while (!text.empty() && TextWidthPx(text + "..") > width_px) text.pop_back();
-  return text + "..";
-}
-
 // Places words from `x`, `line` on; returns how many fit into `max_lines`.
 size_t Place(const std::vector<Word>& words, int width_px, int max_lines, TextBlock& block) {
   const int limit = width_px - kTextMarginPx;
   int x = kTextMarginPx;
   int line = 0;
   for (size_t i = 0; i < words.size(); ++i) {
-    const std::string text = CutTo(Printable(words[i].text), limit - kTextMarginPx);
+    const std::string text = CutTextTo(ToAscii(words[i].text), limit - kTextMarginPx);
     const int width = TextWidthPx(text);
     if (x > kTextMarginPx && x + width > limit) {
       x = kTextMarginPx;
@@ -55,6 +41,17 @@ int TextWidthPx(const std::string& text) {
   return cv::getTextSize(text, kFont, kScale, kThickness, &baseline).width;
 }
 
+std::string CutTextTo(std::string text, int width_px) {
+  if (TextWidthPx(text) <= width_px) return text;
+  while (!text.empty() && TextWidthPx(text + "..") > width_px) text.pop_back();
+  return text + "..";
+}
+
+void WriteText(const std::string& text, const cv::Scalar& colour, cv::Point baseline,
+               cv::Mat& picture) {
+  cv::putText(picture, text, baseline, kFont, kScale, colour, kThickness, cv::LINE_AA);
+}
+
 TextBlock FlowText(const std::vector<Word>& words, int width_px, int max_lines) {
   TextBlock block;
   size_t kept = Place(words, width_px, max_lines, block);
@@ -71,8 +68,7 @@ TextBlock FlowText(const std::vector<Word>& words, int width_px, int max_lines) 
 
 void DrawText(const TextBlock& block, cv::Point corner, cv::Mat& picture) {
   for (const PlacedWord& placed : block.words) {
-    cv::putText(picture, placed.word.text, corner + placed.origin_px, kFont, kScale,
-                placed.word.colour, kThickness, cv::LINE_AA);
+    WriteText(placed.word.text, placed.word.colour, corner + placed.origin_px, picture);
   }
 }
 

@@ -40,6 +40,13 @@ void DrawText(const TextBlock& block, cv::Point corner, cv::Mat& picture);
 // Width of `text` as DrawText draws it.
 int TextWidthPx(const std::string& text);
 
+// ASCII `text`, shortened and ended by ".." if it is wider.
+std::string CutTextTo(std::string text, int width_px);
+
+// One line of ASCII from `baseline` on, in DrawText's letters.
+void WriteText(const std::string& text, const cv::Scalar& colour, cv::Point baseline,
+               cv::Mat& picture);
+
 }  // namespace semsam::client
 
 #endif  // SEMSAM_CLIENT_CLI_PANEL_TEXT_H_

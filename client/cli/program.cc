@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
 #include "client/errors.h"
 
@@ -13,12 +16,17 @@ constexpr char kHelp[] = R"(semsam: segment images with a Semsam server
 Usage: semsam COMMAND [FLAGS]; semsam COMMAND --help shows the flags.
 
 Commands:
-  segment   masks for clicks and boxes: a picture, a COCO file, a table
+  segment   masks for clicks and boxes, for words, or of everything: a picture,
+            a COCO file, a table
+  relabel   other words for masks of a session that was kept
   info      the server's model, what it can do, and its limits
   health    SERVING or not
 
 Example:
   semsam segment --server localhost:50051 --image photo.jpg --click 320,240
+  semsam segment --image photo.jpg --click 320,240 --objects "dog,cat" --parts "head,leg"
+  semsam segment --image photo.jpg --text "dog,cat" --stuff "sky,grass" --panoptic
+  semsam segment --image photo.jpg --everything
 )";
 
 struct Command {
@@ -26,16 +34,22 @@ struct Command {
   absl::Status (*run)(const std::vector<std::string>&, Console);
 };
 
-constexpr Command kCommands[] = {{"segment", RunSegment}, {"info", RunInfo}, {"health", RunHealth}};
+constexpr Command kCommands[] = {
+    {"segment", RunSegment}, {"relabel", RunRelabel}, {"info", RunInfo}, {"health", RunHealth}};
 
+// One line, whatever the server said.
 void PrintError(const absl::Status& status, std::ostream& err) {
-  err << "semsam: " << absl::StatusCodeToString(status.code()) << ": "
-      << std::string(status.message()) << "\n";
-  if (const auto field = ErrorField(status)) err << "  field: " << *field << "\n";
-  if (const auto reason = ErrorReason(status)) err << "  reason: " << *reason << "\n";
+  std::vector<std::string> details;
+  if (const auto field = ErrorField(status)) details.push_back(absl::StrCat("field: ", *field));
+  if (const auto reason = ErrorReason(status)) details.push_back(absl::StrCat("reason: ", *reason));
   if (const auto wait = ErrorRetryAfter(status)) {
-    err << "  try again in " << absl::FormatDuration(*wait) << "\n";
+    details.push_back(absl::StrCat("try again in ", absl::FormatDuration(*wait)));
   }
+  std::string line =
+      absl::StrCat("semsam: ", absl::StatusCodeToString(status.code()), ": ", status.message());
+  if (!details.empty()) absl::StrAppend(&line, " (", absl::StrJoin(details, ", "), ")");
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  err << line << "\n";
 }
 
 }  // namespace

@@ -15,13 +15,13 @@ constexpr double kMega = 1e6;
 
 }  // namespace
 
-Progress::Progress(std::ostream& out, bool enabled) : out_(out), enabled_(enabled) {
+ProgressLine::ProgressLine(std::ostream& out, bool enabled) : out_(out), enabled_(enabled) {
   if (enabled_) ticker_ = std::jthread([this](const std::stop_token& stop) { Tick(stop); });
 }
 
-Progress::~Progress() { Done(); }
+ProgressLine::~ProgressLine() { Done(); }
 
-void Progress::Stage(const std::string& what) {
+void ProgressLine::Stage(const std::string& what) {
   if (!enabled_) return;
   std::lock_guard<std::mutex> lock(mutex_);
   what_ = what;
@@ -30,7 +30,7 @@ void Progress::Stage(const std::string& what) {
   Draw();
 }
 
-void Progress::Bytes(const std::string& what, size_t done_bytes, size_t total_bytes) {
+void ProgressLine::Bytes(const std::string& what, size_t done_bytes, size_t total_bytes) {
   if (!enabled_ || total_bytes == 0) return;
   std::lock_guard<std::mutex> lock(mutex_);
   if (what_ != what) start_ = absl::Now();
@@ -40,14 +40,23 @@ void Progress::Bytes(const std::string& what, size_t done_bytes, size_t total_by
   Draw();
 }
 
-void Progress::Done() {
+void ProgressLine::Count(const std::string& what, int done, int total) {
+  if (!enabled_ || total <= 0) return;
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (what_ != what) start_ = absl::Now();
+  what_ = what;
+  detail_ = absl::StrFormat(" %d of %d (%d%%)", done, total, int64_t{100} * done / total);
+  Draw();
+}
+
+void ProgressLine::Done() {
   if (!enabled_) return;
   std::lock_guard<std::mutex> lock(mutex_);
   if (!what_.empty()) out_ << kWipeLine << std::flush;
   what_.clear();
 }
 
-void Progress::Tick(const std::stop_token& stop) {
+void ProgressLine::Tick(const std::stop_token& stop) {
   std::unique_lock<std::mutex> lock(mutex_);
   while (!stop.stop_requested()) {
     changed_.wait_for(lock, stop, kTick, [] { return false; });
@@ -55,7 +64,7 @@ void Progress::Tick(const std::stop_token& stop) {
   }
 }
 
-void Progress::Draw() {
+void ProgressLine::Draw() {
   const int64_t seconds = absl::ToInt64Seconds(absl::Now() - start_);
   out_ << kWipeLine << what_ << detail_;
   if (seconds > 0) out_ << ", " << seconds << " s";

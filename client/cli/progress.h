@@ -18,17 +18,19 @@
 
 namespace semsam::client {
 
-class Progress {
+class ProgressLine {
  public:
   // `out` must outlive the object.
-  Progress(std::ostream& out, bool enabled);
-  ~Progress();
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
+  ProgressLine(std::ostream& out, bool enabled);
+  ~ProgressLine();
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
 
   // "encoding" -> "encoding, 3 s". Starts the clock anew.
   void Stage(const std::string& what);
   void Bytes(const std::string& what, size_t done_bytes, size_t total_bytes);
+  // "decoding points" -> "decoding points 448 of 1024 (43%), 3 s".
+  void Count(const std::string& what, int done, int total);
   void Done();
 
  private:

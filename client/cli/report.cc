@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 
 namespace semsam::client {
 namespace {
@@ -31,51 +30,142 @@ Json PromptJson(const Prompt& prompt) {
 
 Json LabelsJson(const std::vector<Label>& labels) {
   Json json = Json::array();
-  for (const Label& label : labels) json.push_back({{"name", label.name}, {"score", label.score}});
+  for (const Label& label : labels) {
+    json.push_back({{"name", label.name},
+                    {"score", label.score},
+                    {"logit", label.logit},
+                    {"word_index", label.word_index}});
+  }
   return json;
 }
 
-Json AnnotationJson(const Mask& mask, const Prompt& prompt_px, int id) {
-  Json json = {
-      {"id", id},
-      {"image_id", kImageId},
-      {"segmentation", {{"size", {mask.size.height, mask.size.width}}, {"counts", mask.data}}},
-      {"area", mask.area_px},
-      {"bbox", {mask.box.x, mask.box.y, mask.box.width, mask.box.height}},
-      {"iscrowd", 0},
-      {"predicted_iou", mask.predicted_iou},
-      {"stability_score", mask.stability},
-      {"level", mask.level},
-      {"prompt_index", mask.prompt_index},
-      {"prompt", PromptJson(prompt_px)}};
-  if (const Click* click = std::get_if<Click>(&prompt_px.shape)) {
-    json["point_coords"] = Json::array({Json::array({click->x, click->y})});
-  }
+Json BoxJson(const PixelBox& box) { return {box.x, box.y, box.width, box.height}; }
+
+// What every annotation has.
+Json AnnotationJson(const Mask& mask, int id) {
+  return {{"id", id},
+          {"image_id", kImageId},
+          {"segmentation", {{"size", {mask.size.height, mask.size.width}}, {"counts", mask.data}}},
+          {"area", mask.area_px},
+          {"bbox", BoxJson(mask.box)},
+          {"iscrowd", 0}};
+}
+
+// Of a mask of clicks, the user's or a grid's.
+Json MaskJson(const Mask& mask, int id) {
+  Json json = AnnotationJson(mask, id);
+  json["predicted_iou"] = mask.predicted_iou;
+  json["stability_score"] = mask.stability;
+  json["level"] = mask.level;
+  json["prompt_index"] = mask.prompt_index;
+  if (mask.mask_id != 0) json["mask_id"] = mask.mask_id;
   if (!mask.object_labels.empty()) json["object_labels"] = LabelsJson(mask.object_labels);
   if (!mask.part_labels.empty()) json["part_labels"] = LabelsJson(mask.part_labels);
   return json;
 }
 
-void AddTiming(Json& json, const char* name, const std::optional<absl::Duration>& duration) {
-  if (duration.has_value()) json[name] = absl::ToDoubleMilliseconds(*duration);
+void AddPrompt(const SegmentReport& report, const Mask& mask, Json& json) {
+  const Prompt prompt = ToPixels(report.prompts[mask.prompt_index], report.summary.image_size);
+  json["prompt"] = PromptJson(prompt);
+  if (const Click* click = std::get_if<Click>(&prompt.shape)) {
+    json["point_coords"] = Json::array({Json::array({click->x, click->y})});
+  }
 }
 
-// Columns as wide as their widest cell, numbers flush right.
-std::string Layout(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<size_t> widths(rows.front().size());
-  for (const auto& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+void AddGridPoint(const SegmentReport& report, size_t index, Json& json) {
+  const Mask& mask = report.masks[index].mask;
+  if (report.points_per_side > 0) {
+    const double step_x = 1.0 * report.summary.image_size.width / report.points_per_side;
+    const double step_y = 1.0 * report.summary.image_size.height / report.points_per_side;
+    const int column = mask.prompt_index % report.points_per_side;
+    const int row = mask.prompt_index / report.points_per_side;
+    json["point_coords"] =
+        Json::array({Json::array({(column + 0.5) * step_x, (row + 0.5) * step_y})});
   }
-  std::string text;
-  for (const auto& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) {
-      const std::string padding(widths[i] - row[i].size(), ' ');
-      absl::StrAppend(&text, i == 0 ? "" : "  ", i == 0 ? "" : padding, row[i],
-                      i == 0 ? padding : "");
+  const int parent = index < report.parents.size() ? report.parents[index] : -1;
+  json["parent"] = parent < 0 ? Json(nullptr) : Json(parent + 1);
+}
+
+// The number of a word, which serves as its category.
+int CategoryOf(const SegmentReport& report, const char* list, int word_index) {
+  const Legend::Entry* entry = report.legend.Find(list, word_index);
+  return entry == nullptr ? 0 : entry->number;
+}
+
+Json SegmentJson(const SegmentReport& report, const VocabularySegment& segment, int id) {
+  Json json = AnnotationJson(segment.mask, id);
+  json["category_id"] = CategoryOf(report, ListOf(segment), segment.word_index);
+  json["name"] = segment.name;
+  json["kind"] = KindName(segment.kind);
+  json["isthing"] = segment.is_thing ? 1 : 0;
+  json["word_index"] = segment.word_index;
+  json["score"] = segment.score;
+  return json;
+}
+
+Json PanopticJson(const SegmentReport& report) {
+  Json segments = Json::array();
+  for (const PanopticSegment& segment : report.panoptic->segments) {
+    const char* list = segment.is_thing ? kThingsList : kStuffList;
+    segments.push_back({{"id", segment.id},
+                        {"category_id", CategoryOf(report, list, segment.word_index)},
+                        {"area", segment.area_px},
+                        {"bbox", BoxJson(segment.box)},
+                        {"iscrowd", 0},
+                        {"isthing", segment.is_thing ? 1 : 0},
+                        {"name", segment.name},
+                        {"score", segment.score}});
+  }
+  return {{"image_id", kImageId},
+          {"file_name", report.panoptic_file},
+          {"segments_info", std::move(segments)}};
+}
+
+Json WordsJson(const Legend& legend) {
+  Json words = Json::array();
+  for (const Legend::Entry& entry : legend.entries()) {
+    words.push_back({{"number", entry.number},
+                     {"list", entry.list},
+                     {"name", entry.name},
+                     {"color", ToHex(entry.colour)},
+                     {"regions", entry.regions}});
+  }
+  return words;
+}
+
+Json CategoriesJson(const Legend& legend) {
+  Json categories = Json::array();
+  for (const Legend::Entry& entry : legend.entries()) {
+    categories.push_back({{"id", entry.number},
+                          {"name", entry.name},
+                          {"supercategory", entry.list},
+                          {"isthing", entry.list == kThingsList ? 1 : 0},
+                          {"color", {entry.colour.red, entry.colour.green, entry.colour.blue}}});
+  }
+  return categories;
+}
+
+Json AnnotationsJson(const SegmentReport& report) {
+  Json annotations = Json::array();
+  for (size_t i = 0; i < report.masks.size(); ++i) {
+    const Mask& mask = report.masks[i].mask;
+    Json json = MaskJson(mask, static_cast<int>(i) + 1);
+    if (report.task == Task::kEverything) {
+      AddGridPoint(report, i, json);
+    } else {
+      AddPrompt(report, mask, json);
     }
-    text += "\n";
+    annotations.push_back(std::move(json));
   }
-  return text;
+  for (const TimedSegment& timed : report.segments) {
+    const int id = static_cast<int>(annotations.size()) + 1;
+    annotations.push_back(SegmentJson(report, timed.segment, id));
+  }
+  return annotations;
+}
+
+void AddTiming(Json& json, const char* name, const std::optional<absl::Duration>& duration) {
+  if (duration.has_value()) json[name] = absl::ToDoubleMilliseconds(*duration);
 }
 
 }  // namespace
@@ -85,6 +175,40 @@ void SortMasks(std::vector<TimedMask>& masks) {
     return std::tie(a.mask.prompt_index, a.mask.level) <
            std::tie(b.mask.prompt_index, b.mask.level);
   });
+}
+
+const char* ListOf(const VocabularySegment& segment) {
+  if (segment.kind == VocabularySegment::Kind::kPart) return kPartsList;
+  return segment.is_thing ? kThingsList : kStuffList;
+}
+
+const char* KindName(VocabularySegment::Kind kind) {
+  switch (kind) {
+    case VocabularySegment::Kind::kInstance:
+      return "instance";
+    case VocabularySegment::Kind::kSemantic:
+      return "semantic";
+    case VocabularySegment::Kind::kPart:
+      break;
+  }
+  return "part";
+}
+
+void CountRegions(SegmentReport& report) {
+  for (const TimedMask& timed : report.masks) {
+    for (const auto& [list, labels] : {std::pair{kObjectsList, &timed.mask.object_labels},
+                                       std::pair{kPartsList, &timed.mask.part_labels}}) {
+      if (!labels->empty()) report.legend.Count(list, labels->front().word_index);
+    }
+  }
+  for (const TimedSegment& timed : report.segments) {
+    report.legend.Count(ListOf(timed.segment), timed.segment.word_index);
+  }
+  // Where the map is all there is, its segments are the regions.
+  if (!report.segments.empty() || !report.panoptic.has_value()) return;
+  for (const PanopticSegment& segment : report.panoptic->segments) {
+    report.legend.Count(segment.is_thing ? kThingsList : kStuffList, segment.word_index);
+  }
 }
 
 std::string DescribePrompt(const Prompt& prompt) {
@@ -116,35 +240,17 @@ Json ToCocoJson(const SegmentReport& report) {
                 {"width", report.summary.image_size.width},
                 {"height", report.summary.image_size.height}};
   if (!report.image.sha256.empty()) image["sha256"] = report.image.sha256;
-  Json annotations = Json::array();
-  for (const TimedMask& timed : report.masks) {
-    const Prompt& prompt = report.prompts[timed.mask.prompt_index];
-    annotations.push_back(AnnotationJson(timed.mask, ToPixels(prompt, report.summary.image_size),
-                                         static_cast<int>(annotations.size()) + 1));
-  }
   Json model = {{"name", report.model.name},
                 {"digest", report.model.digest},
                 {"trained", report.model.trained}};
-  return {{"image", image},
-          {"images", Json::array({image})},
-          {"annotations", std::move(annotations)},
-          {"model", std::move(model)}};
-}
-
-std::string ToTable(const SegmentReport& report) {
-  std::vector<std::vector<std::string>> rows = {
-      {"prompt", "level", "IoU", "stability", "area px", "box x,y,w,h", "ms"}};
-  for (const TimedMask& timed : report.masks) {
-    const Mask& mask = timed.mask;
-    rows.push_back(
-        {absl::StrCat(mask.prompt_index + 1, " ",
-                      DescribePrompt(report.prompts[mask.prompt_index])),
-         absl::StrCat(mask.level), absl::StrFormat("%.3f", mask.predicted_iou),
-         absl::StrFormat("%.3f", mask.stability), absl::StrCat(mask.area_px),
-         absl::StrCat(mask.box.x, ",", mask.box.y, ",", mask.box.width, ",", mask.box.height),
-         absl::StrFormat("%.1f", absl::ToDoubleMilliseconds(timed.arrival))});
-  }
-  return Layout(rows);
+  Json document = {{"image", image},
+                   {"images", Json::array({image})},
+                   {"annotations", AnnotationsJson(report)},
+                   {"model", std::move(model)}};
+  if (report.task == Task::kWords) document["categories"] = CategoriesJson(report.legend);
+  if (!report.legend.entries().empty()) document["words"] = WordsJson(report.legend);
+  if (report.panoptic.has_value()) document["panoptic"] = PanopticJson(report);
+  return document;
 }
 
 Json ToJson(const StageTimings& timings) {
@@ -156,6 +262,7 @@ Json ToJson(const StageTimings& timings) {
   AddTiming(json, "decode_queue", timings.decode_queue);
   AddTiming(json, "decode", timings.decode);
   AddTiming(json, "postprocess", timings.postprocess);
+  AddTiming(json, "words", timings.words);
   return json;
 }
 
@@ -190,7 +297,21 @@ Json ToJson(const ServerInfo& info) {
             {"max_session_ttl_s", absl::ToDoubleSeconds(limits.max_session_ttl)},
             {"max_session_age_s", absl::ToDoubleSeconds(limits.max_session_age)},
             {"max_queued_requests", limits.max_queued_requests},
-            {"default_deadline_s", absl::ToDoubleSeconds(limits.default_deadline)}}}};
+            {"default_deadline_s", absl::ToDoubleSeconds(limits.default_deadline)},
+            {"max_words", limits.max_words},
+            {"max_word_characters", limits.max_word_characters},
+            {"max_points_per_side", limits.max_points_per_side},
+            {"max_labelled_masks", limits.max_labelled_masks}}}};
+}
+
+Json ToJson(const RefreshLabelsResult& result) {
+  Json masks = Json::array();
+  for (const MaskLabels& mask : result.masks) {
+    masks.push_back({{"mask_id", mask.mask_id},
+                     {"object_labels", LabelsJson(mask.object_labels)},
+                     {"part_labels", LabelsJson(mask.part_labels)}});
+  }
+  return {{"masks", std::move(masks)}, {"timings_ms", ToJson(result.timings)}};
 }
 
 std::string Dump(const Json& json) {

@@ -1,156 +1,49 @@
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/cli/args.h"
 #include "client/cli/commands.h"
-#include "client/cli/connection.h"
-#include "client/cli/overlay.h"
 #include "client/cli/progress.h"
 #include "client/cli/report.h"
+#include "client/cli/segment_flags.h"
+#include "client/cli/segment_output.h"
 
 namespace semsam::client {
 namespace {
 
 constexpr char kSegmentHelp[] =
-    R"(semsam segment: masks for clicks and boxes, at every granularity level
+    R"(semsam segment: masks for clicks and boxes, for words, or of everything
 
 Usage: semsam segment --image FILE --click X,Y [--click ...] [--box X0,Y0,X1,Y1 ...] [FLAGS]
+       semsam segment --image FILE --text WORDS [--stuff WORDS] [--parts WORDS] [FLAGS]
+       semsam segment --image FILE --everything [FLAGS]
 
-Writes NAME_overlay.png (one panel a level) and NAME_masks.json (COCO run
-lengths), and prints a table.
+Writes NAME_overlay.png (masks, names, and a legend where there are words) and
+NAME_masks.json (COCO run lengths), and prints a table.
+
+Clicks and boxes give one mask a granularity level; --objects and --parts name
+them. --text and --stuff find what they name, without clicks; naming one of
+--instances, --semantic and --panoptic drops the defaults. Words need a model
+with text: `semsam info` says what the server's can do. The published SA-1B
+checkpoints have none, and the server then refuses with FAILED_PRECONDITION.
 
 Examples:
   semsam segment --server localhost:50051 --image photo.jpg --click 320,240
   semsam segment --image photo.jpg --click 0.5,0.4 --normalized --levels 1,3 --min-iou 0.7
-  semsam segment --image photo.jpg --box 10,10,300,200 --click 50,60 --out-dir out
+  semsam segment --image photo.jpg --box 10,10,300,200 --objects "dog,cat" --parts "head,leg"
+  semsam segment --image photo.jpg --text "dog,polar bear" --stuff "sky,grass" --panoptic
+  semsam segment --image photo.jpg --everything --objects @words.txt --points-per-side 16
 
 Click again without another upload:
   semsam segment --image photo.jpg --click 320,240 --keep
   semsam segment --session ID --image-id ID --image photo.jpg --click 100,80
 
 )";
-
-constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;  // whatever the server allows
-
-struct SegmentFlags {
-  ConnectionFlags connection;
-  std::string image_path;
-  std::string session_id;
-  std::string image_id;
-  std::vector<Prompt> prompts;
-  bool normalized = false;
-  PromptOptions options;
-  std::string out_dir = ".";
-  bool keep = false;
-  bool json = false;
-  bool help = false;
-};
-
-void AddPromptFlags(ArgParser& parser, SegmentFlags& flags) {
-  parser.AddGroup("Prompts");
-  parser.AddRepeated("click", "X,Y", "a point inside the region",
-                     [&flags](const std::string& text) {
-                       const auto n = ParseNumbers(text, 2);
-                       if (!n.ok()) return n.status();
-                       flags.prompts.push_back({.shape = Click{(*n)[0], (*n)[1]}});
-                       return absl::OkStatus();
-                     });
-  parser.AddRepeated("box", "X0,Y0,X1,Y1", "corners around the region",
-                     [&flags](const std::string& text) {
-                       const auto n = ParseNumbers(text, 4);
-                       if (!n.ok()) return n.status();
-                       flags.prompts.push_back({.shape = Box{(*n)[0], (*n)[1], (*n)[2], (*n)[3]}});
-                       return absl::OkStatus();
-                     });
-  parser.AddSwitch("normalized", "coordinates are fractions of width and height, 0 to 1",
-                   flags.normalized);
-  parser.AddSwitch("joint-attention", "let the prompts influence each other",
-                   flags.options.joint_attention);
-}
-
-void AddFilterFlags(ArgParser& parser, SegmentFlags& flags) {
-  parser.AddGroup("Masks");
-  parser.AddValue("levels", "1,2,3", "granularity levels, 1 is the largest region (all)",
-                  SetIntList(flags.options.levels));
-  parser.AddValue("min-iou", "N", "leave out masks of lower predicted IoU",
-                  SetFloat(flags.options.min_predicted_iou));
-  parser.AddValue("min-stability", "N", "leave out masks of lower stability, 0 to 1",
-                  SetFloat(flags.options.min_stability));
-  parser.AddValue("max-duplicate-iou", "N", "leave out near-copies of a better mask, 0 to 1",
-                  SetFloat(flags.options.max_duplicate_iou));
-  parser.AddValue("min-region-area", "PIXELS", "fill smaller holes and drop smaller islands",
-                  SetNonNegativeInt(flags.options.min_region_area_px));
-}
-
-// `flags` must outlive `parser`.
-void AddSegmentFlags(ArgParser& parser, SegmentFlags& flags) {
-  parser.AddGroup("Image");
-  parser.AddValue("image", "FILE", "JPEG, PNG, WebP, BMP or TIFF", SetString(flags.image_path));
-  parser.AddValue("session", "ID", "use this session instead of a new one",
-                  SetString(flags.session_id));
-  parser.AddValue("image-id", "ID", "use this image of the session; --image then serves to draw on",
-                  SetString(flags.image_id));
-  parser.AddSwitch("keep", "keep the new session and print its ids", flags.keep);
-  AddPromptFlags(parser, flags);
-  AddFilterFlags(parser, flags);
-  parser.AddGroup("Output");
-  parser.AddValue("out-dir", "DIR", "where to write, created if missing (.)",
-                  SetString(flags.out_dir));
-  parser.AddSwitch("json", "JSON instead of the table", flags.json);
-  parser.AddSwitch("help", "this text", flags.help);
-  AddConnectionFlags(parser, flags.connection);
-}
-
-absl::Status CheckFlags(SegmentFlags& flags) {
-  if (flags.prompts.empty()) {
-    return absl::InvalidArgumentError("--click or --box: at least one is needed");
-  }
-  if (flags.image_id.empty() && flags.image_path.empty()) {
-    return absl::InvalidArgumentError("--image: is needed, or --session with --image-id");
-  }
-  if (!flags.image_id.empty() && flags.session_id.empty()) {
-    return absl::InvalidArgumentError("--session: is needed with --image-id");
-  }
-  if (flags.normalized) {
-    for (Prompt& prompt : flags.prompts) prompt.frame = CoordinateFrame::kNormalized;
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes) {
-  std::error_code error;
-  const uint64_t size = std::filesystem::file_size(path, error);
-  if (error) {
-    return absl::InvalidArgumentError(absl::StrCat("--image: ", path, ": ", error.message()));
-  }
-  if (size > max_bytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--image: ", path, " has ", size, " bytes, the limit is ", max_bytes));
-  }
-  std::string bytes(size, '\0');
-  std::ifstream file(path, std::ios::binary);
-  if (!file.read(bytes.data(), static_cast<std::streamsize>(size))) {
-    return absl::InvalidArgumentError(absl::StrCat("--image: cannot read ", path));
-  }
-  return bytes;
-}
-
-absl::Status WriteFile(const std::filesystem::path& path, const std::string& bytes) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  if (file) return absl::OkStatus();
-  return absl::PermissionDeniedError(absl::StrCat("--out-dir: cannot write ", path.string()));
-}
 
 // `status` with what was being done in front, its details kept.
 absl::Status While(const char* doing, const absl::Status& status) {
@@ -194,7 +87,7 @@ absl::StatusOr<std::unique_ptr<WorkSession>> OpenSession(Client& client,
 }
 
 absl::StatusOr<UploadResult> Upload(Client& client, const std::string& session_id,
-                                    const std::string& bytes, Progress& progress) {
+                                    const std::string& bytes, ProgressLine& progress) {
   auto upload =
       client.UploadImage(session_id, bytes, [&progress](size_t sent_bytes, size_t total_bytes) {
         progress.Bytes("uploading", sent_bytes, total_bytes);
@@ -205,109 +98,154 @@ absl::StatusOr<UploadResult> Upload(Client& client, const std::string& session_i
   return upload;
 }
 
-// The prompts' masks and summary, into `report`.
-absl::Status Segment(Client& client, const SegmentFlags& flags,
-                     std::shared_ptr<const std::string> image_bytes, Progress& progress,
-                     SegmentReport& report) {
-  const SegmentRequest request{.session_id = report.session_id,
-                               .image_id = report.image.image_id,
-                               .prompts = flags.prompts,
-                               .options = flags.options,
-                               .recovery_image = std::move(image_bytes)};
-  progress.Stage("waiting for masks");
-  const absl::Time start = absl::Now();
-  auto summary = client.Segment(request, [&](Mask mask) {
-    report.masks.push_back({.mask = std::move(mask), .arrival = absl::Now() - start});
-    progress.Stage(absl::StrCat("got ", report.masks.size(), " masks"));
+// Tells `progress` how far the server is.
+ProgressCallback ShowOn(ProgressLine& progress) {
+  return [&progress](const Progress& heard) {
+    const bool words = heard.stage == Progress::Stage::kWords;
+    progress.Count(words ? "reading words" : "decoding points", heard.done, heard.total);
+  };
+}
+
+// Keeps masks with the time of their arrival, and says how many there are.
+class MaskKeeper {
+ public:
+  MaskKeeper(ProgressLine& progress, SegmentReport& report)
+      : progress_(progress), report_(report) {}
+
+  bool Take(Mask mask) {
+    report_.masks.push_back({.mask = std::move(mask), .arrival = absl::Now() - start_});
+    progress_.Stage(absl::StrCat("got ", report_.masks.size(), " masks"));
     return true;
-  });
+  }
+  bool Take(VocabularySegment segment) {
+    report_.segments.push_back({.segment = std::move(segment), .arrival = absl::Now() - start_});
+    progress_.Stage(absl::StrCat("got ", report_.segments.size(), " regions"));
+    return true;
+  }
+
+ private:
+  ProgressLine& progress_;
+  SegmentReport& report_;
+  const absl::Time start_ = absl::Now();
+};
+
+// What each task asks the server for, into `report`.
+struct TaskRunner {
+  Client& client;
+  const SegmentFlags& flags;
+  std::shared_ptr<const std::string> image_bytes;
+  ProgressLine& progress;
+  SegmentReport& report;
+
+  absl::Status RunPrompts() {
+    report.prompts = flags.prompts;
+    MaskKeeper keeper(progress, report);
+    auto summary = client.Segment({.session_id = report.session_id,
+                                   .image_id = report.image.image_id,
+                                   .prompts = flags.prompts,
+                                   .options = flags.ToPromptOptions(),
+                                   .labels = flags.labels,
+                                   .recovery_image = image_bytes},
+                                  [&keeper](Mask mask) { return keeper.Take(std::move(mask)); },
+                                  {.on_progress = ShowOn(progress)});
+    if (!summary.ok()) return summary.status();
+    report.summary = *std::move(summary);
+    SortMasks(report.masks);
+    return absl::OkStatus();
+  }
+
+  absl::Status RunWords() {
+    MaskKeeper keeper(progress, report);
+    auto result = client.SegmentVocabulary(
+        {.session_id = report.session_id,
+         .image_id = report.image.image_id,
+         .things = {.words = flags.things, .mode = flags.text_mode},
+         .stuff = {.words = flags.stuff, .mode = flags.text_mode},
+         .parts = flags.labels.parts,
+         .options = flags.ToVocabularyOptions(),
+         .recovery_image = image_bytes},
+        [&keeper](VocabularySegment segment) { return keeper.Take(std::move(segment)); },
+        {.on_progress = ShowOn(progress)});
+    if (!result.ok()) return result.status();
+    report.panoptic = std::move(result->panoptic);
+    report.summary = {.timings = result->timings,
+                      .image_size = result->image_size,
+                      .recovered_image_id = result->recovered_image_id};
+    return absl::OkStatus();
+  }
+
+  absl::Status RunEverything() {
+    const GenerateMasksOptions options = flags.ToGenerateMasksOptions();
+    MaskKeeper keeper(progress, report);
+    auto result =
+        client.GenerateMasks({.session_id = report.session_id,
+                              .image_id = report.image.image_id,
+                              .options = options,
+                              .labels = flags.labels,
+                              .recovery_image = image_bytes},
+                             [&keeper](Mask mask) { return keeper.Take(std::move(mask)); },
+                             {.on_progress = ShowOn(progress)});
+    if (!result.ok()) return result.status();
+    report.parents = std::move(result->parents);
+    report.points_per_side =
+        options.points_per_side > 0 ? options.points_per_side : kDefaultPointsPerSide;
+    report.summary = {.masks_sent = result->masks_sent,
+                      .masks_filtered = result->masks_filtered,
+                      .timings = result->timings,
+                      .image_size = result->image_size,
+                      .recovered_image_id = result->recovered_image_id};
+    return absl::OkStatus();
+  }
+
+  absl::Status Run() {
+    switch (flags.task) {
+      case Task::kPrompts:
+        progress.Stage("waiting for masks");
+        return RunPrompts();
+      case Task::kWords:
+        progress.Stage("waiting for regions");
+        return RunWords();
+      case Task::kEverything:
+        break;
+    }
+    progress.Stage("waiting for masks");
+    return RunEverything();
+  }
+};
+
+Legend MakeLegend(const SegmentFlags& flags) {
+  if (flags.task == Task::kWords) {
+    return Legend::Of({{kThingsList, flags.things},
+                       {kStuffList, flags.stuff},
+                       {kPartsList, flags.labels.parts.words}});
+  }
+  return Legend::Of(
+      {{kObjectsList, flags.labels.objects.words}, {kPartsList, flags.labels.parts.words}});
+}
+
+// Uploads if need be, asks, and fills `report`.
+absl::Status FillReport(Client& client, const SegmentFlags& flags,
+                        const std::shared_ptr<const std::string>& bytes, Console console,
+                        SegmentReport& report) {
+  report.task = flags.task;
+  report.image_path = flags.image_path;
+  report.image.image_id = flags.image_id;
+  report.legend = MakeLegend(flags);
+  ProgressLine progress(console.err, console.err_is_terminal);
+  if (flags.image_id.empty()) {
+    auto upload = Upload(client, report.session_id, *bytes, progress);
+    if (!upload.ok()) return upload.status();
+    report.image = std::move(upload->image);
+  }
+  TaskRunner runner{client, flags, bytes, progress, report};
+  absl::Status status = runner.Run();
   progress.Done();
-  if (!summary.ok()) return While("asking for masks", summary.status());
-  report.summary = *std::move(summary);
+  if (!status.ok()) return While("asking for masks", status);
   if (!report.summary.recovered_image_id.empty()) {
     report.image.image_id = report.summary.recovered_image_id;
   }
-  SortMasks(report.masks);
+  CountRegions(report);
   return absl::OkStatus();
-}
-
-// One panel a level that was asked for or answered.
-std::vector<GranularityLevel> PanelLevels(const SegmentFlags& flags, const SegmentReport& report) {
-  std::set<int> wanted(flags.options.levels.begin(), flags.options.levels.end());
-  if (wanted.empty()) {
-    for (const GranularityLevel& level : report.model.levels) wanted.insert(level.level);
-  }
-  for (const TimedMask& timed : report.masks) wanted.insert(timed.mask.level);
-  std::vector<GranularityLevel> levels;
-  for (const int level : wanted) {
-    if (levels.size() == kMaxPanels) break;
-    levels.push_back({.level = level});
-    for (const GranularityLevel& known : report.model.levels) {
-      if (known.level == level) levels.back().name = known.name;
-    }
-  }
-  return levels;
-}
-
-struct OutputFiles {
-  std::filesystem::path overlay;
-  std::filesystem::path masks;
-};
-
-absl::StatusOr<OutputFiles> WriteOutputs(const SegmentFlags& flags, const SegmentReport& report,
-                                         const std::string& image_bytes, Console console) {
-  std::error_code error;
-  std::filesystem::create_directories(flags.out_dir, error);
-  if (error) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("--out-dir: ", flags.out_dir, ": ", error.message()));
-  }
-  const std::string stem =
-      flags.image_path.empty() ? "image" : std::filesystem::path(flags.image_path).stem().string();
-  const std::filesystem::path dir(flags.out_dir);
-  OutputFiles files{.overlay = dir / (stem + "_overlay.png"),
-                    .masks = dir / (stem + "_masks.json")};
-
-  OverlayRequest overlay{.image_bytes = image_bytes,
-                         .image_size = report.summary.image_size,
-                         .levels = PanelLevels(flags, report)};
-  for (const Prompt& prompt : flags.prompts) {
-    overlay.prompts.push_back(ToPixels(prompt, report.summary.image_size));
-  }
-  for (const TimedMask& timed : report.masks) overlay.masks.push_back(timed.mask);
-  const auto picture = DrawOverlay(overlay);
-  if (!picture.ok()) return picture.status();
-  if (!picture->has_image) console.err << "note: no image to draw on; the overlay is plain\n";
-
-  if (absl::Status s = WriteFile(files.overlay, picture->png); !s.ok()) return s;
-  if (absl::Status s = WriteFile(files.masks, Dump(ToCocoJson(report)) + "\n"); !s.ok()) return s;
-  return files;
-}
-
-void PrintReport(const SegmentFlags& flags, const SegmentReport& report, const OutputFiles& files,
-                 bool kept, Console console) {
-  if (flags.json) {
-    nlohmann::ordered_json json = ToCocoJson(report);
-    json["masks_filtered"] = report.summary.masks_filtered;
-    json["timings_ms"] = ToJson(report.summary.timings);
-    json["files"] = {{"overlay", files.overlay.string()}, {"masks", files.masks.string()}};
-    if (kept) {
-      json["session_id"] = report.session_id;
-      json["image_id"] = report.image.image_id;
-    }
-    console.out << Dump(json) << "\n";
-    return;
-  }
-  console.out << ToTable(report);
-  if (report.summary.masks_filtered > 0) {
-    console.out << report.summary.masks_filtered << " more were filtered out\n";
-  }
-  console.out << "picture  " << files.overlay.string() << "\nmasks    " << files.masks.string()
-              << "\n";
-  if (kept) {
-    console.out << "again    --session " << report.session_id << " --image-id "
-                << report.image.image_id << "\n";
-  }
 }
 
 }  // namespace
@@ -321,7 +259,7 @@ absl::Status RunSegment(const std::vector<std::string>& args, Console console) {
     console.out << kSegmentHelp << parser.Help();
     return absl::OkStatus();
   }
-  if (absl::Status status = CheckFlags(flags); !status.ok()) return status;
+  if (absl::Status status = CheckSegmentFlags(parser, flags); !status.ok()) return status;
 
   auto client = Client::Connect(ToClientOptions(flags.connection));
   if (!client.ok()) return client.status();
@@ -332,9 +270,7 @@ absl::Status RunSegment(const std::vector<std::string>& args, Console console) {
   }
   std::shared_ptr<const std::string> bytes;
   if (!flags.image_path.empty()) {
-    const uint64_t limit = info->limits.max_image_bytes;
-    auto read =
-        ReadFile(flags.image_path, limit == 0 ? kMaxFileBytes : std::min(limit, kMaxFileBytes));
+    auto read = ReadImageFile(flags.image_path, info->limits.max_image_bytes);
     if (!read.ok()) return read.status();
     bytes = std::make_shared<const std::string>(*std::move(read));
   }
@@ -342,24 +278,14 @@ absl::Status RunSegment(const std::vector<std::string>& args, Console console) {
   const auto session = OpenSession(**client, flags);
   if (!session.ok()) return session.status();
   SegmentReport report;
-  report.image_path = flags.image_path;
   report.session_id = (*session)->id();
-  report.image.image_id = flags.image_id;
-  report.prompts = flags.prompts;
   report.model = info->model;
-  Progress progress(console.err, console.err_is_terminal);
-  if (flags.image_id.empty()) {
-    auto upload = Upload(**client, report.session_id, *bytes, progress);
-    if (!upload.ok()) return upload.status();
-    report.image = std::move(upload->image);
-  }
-  if (absl::Status status = Segment(**client, flags, bytes, progress, report); !status.ok()) {
-    return status;
-  }
+  absl::Status status = FillReport(**client, flags, bytes, console, report);
+  if (!status.ok()) return status;
   const auto files =
       WriteOutputs(flags, report, bytes == nullptr ? std::string() : *bytes, console);
   if (!files.ok()) return files.status();
-  PrintReport(flags, report, *files, flags.keep || !flags.session_id.empty(), console);
+  PrintReport(flags, report, *files, console);
   return absl::OkStatus();
 }
 

@@ -55,7 +55,7 @@ std::string InfoText(const ServerInfo& info) {
                                    {"boxes", can.box_prompts},
                                    {"object labels", can.object_labels},
                                    {"part labels", can.part_labels},
-                                   {"vocabulary", can.vocabulary}}) {
+                                   {"regions of words", can.vocabulary}}) {
     if (able) absl::StrAppend(&abilities, abilities.empty() ? "" : ", ", name);
   }
   const Limits& limits = info.limits;
@@ -69,7 +69,13 @@ std::string InfoText(const ServerInfo& info) {
       limits.max_images_per_session, " images, ", absl::FormatDuration(limits.max_session_ttl),
       " idle, ", absl::FormatDuration(limits.max_session_age), " in all at most\n",
       "sessions      ", limits.max_sessions, " at most\n", "queue         ",
-      limits.max_queued_requests, " requests at most\n");
+      limits.max_queued_requests, " requests at most\n", "words         ",
+      can.object_labels || can.part_labels || can.vocabulary
+          ? absl::StrCat(limits.max_words, " a list of ", limits.max_word_characters,
+                         " characters at most; labels of the last ", limits.max_labelled_masks,
+                         " masks can be refreshed")
+          : "none: the model has no text",
+      "\n", "everything    ", limits.max_points_per_side, " points a side at most\n");
 }
 
 const char* HealthName(HealthStatus status) {

@@ -15,6 +15,7 @@ find_package(Threads REQUIRED)
 find_package(nlohmann_json REQUIRED CONFIG)
 find_package(JPEG REQUIRED)
 find_package(ICU REQUIRED COMPONENTS i18n uc)
+find_package(ZLIB REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(prometheus-cpp REQUIRED CONFIG)
 

@@ -41,6 +41,17 @@ ModelConfig SwinL() {
           .embed_dim = 192, .depths = {2, 2, 18, 2}, .heads = {6, 12, 24, 48}, .window_size = 12}};
 }
 
+ModelConfig SwinTJoint() {
+  ModelConfig config = SwinT();
+  config.name = "semantic-sam-swin-t-joint";
+  config.text = TextConfig{};
+  config.vocabulary = VocabularyConfig{};
+  config.capabilities.object_labels = true;
+  config.capabilities.part_labels = true;
+  config.capabilities.vocabulary = true;
+  return config;
+}
+
 ModelConfig OpenSeedSwinT() {
   ModelConfig config = {.name = "openseed-swin-t",
                         .backbone = SwinConfig{},

@@ -84,7 +84,10 @@ struct VocabularyConfig {
   friend bool operator==(const VocabularyConfig&, const VocabularyConfig&) = default;
 };
 
-// What a model can do. Labels and vocabulary need ModelConfig::text.
+// What a model can do. Labels and vocabulary need ModelConfig::text. Labels are those
+// of masks that prompts gave, but for `part_labels` with `vocabulary`, which also
+// lets a vocabulary run name parts: a model without prompts has no object_labels,
+// however well `vocabulary` knows its words.
 struct Capabilities {
   bool click_prompts = true;
   bool box_prompts = true;
@@ -127,6 +130,9 @@ struct ModelConfig {
 // The published models (UX-Decoder/Semantic-SAM, swint_/swinl_only_sam_many2many).
 ModelConfig SwinT();
 ModelConfig SwinL();
+// SwinT() with everything the paper's full model has: text encoder, object and part
+// labels, generic queries. No such weights are published.
+ModelConfig SwinTJoint();
 // A few hundred thousand parameters with every part present, words included: for
 // tests.
 ModelConfig SwinTiny();

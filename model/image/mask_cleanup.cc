@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "model/base/status_macros.h"
+#include "model/image/run_lengths.h"
 
 namespace semsam {
 namespace {
@@ -57,6 +58,21 @@ std::vector<uint8_t> SmallOnes(const Components& components, int64_t min_area) {
   return small;
 }
 
+// The mask's box with `margin` pixels around it, as far as there are any. It begins at
+// even places: OpenCV numbers components by blocks of two by two, and which of
+// equally large ones is the first must not change.
+PixelBox Surroundings(const RunLengths& mask, int64_t margin) {
+  const PixelBox box = BoundingBox(mask);
+  const int64_t left = std::max<int64_t>(0, box.x - margin) / 2 * 2;
+  const int64_t top = std::max<int64_t>(0, box.y - margin) / 2 * 2;
+  const int64_t right = std::min<int64_t>(mask.size.width, int64_t{box.x} + box.width + margin);
+  const int64_t bottom = std::min<int64_t>(mask.size.height, int64_t{box.y} + box.height + margin);
+  return {.x = static_cast<int>(left),
+          .y = static_cast<int>(top),
+          .width = static_cast<int>(right - left),
+          .height = static_cast<int>(bottom - top)};
+}
+
 }  // namespace
 
 absl::StatusOr<bool> FillHoles(BinaryMask& mask, int64_t min_area) {
@@ -76,6 +92,19 @@ absl::StatusOr<bool> RemoveIslands(BinaryMask& mask, int64_t min_area) {
   }
   Paint(mask, islands, small, 0);
   return true;
+}
+
+absl::StatusOr<bool> CleanUpMask(RunLengths& mask, int64_t min_area) {
+  if (min_area < 1) return false;
+  // Background that reaches beyond the window has that many pixels within it, so it is
+  // no hole there either.
+  const int64_t margin = std::min<int64_t>(min_area, std::max(mask.size.height, mask.size.width));
+  const PixelBox window = Surroundings(mask, margin);
+  BinaryMask pixels = DecodeWindow(mask, window);
+  SEMSAM_ASSIGN_OR_RETURN(const bool filled, FillHoles(pixels, min_area));
+  SEMSAM_ASSIGN_OR_RETURN(const bool removed, RemoveIslands(pixels, min_area));
+  if (filled || removed) mask = EncodeWindow(pixels, window, mask.size);
+  return filled || removed;
 }
 
 }  // namespace semsam

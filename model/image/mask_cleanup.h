@@ -21,6 +21,11 @@ absl::StatusOr<bool> FillHoles(BinaryMask& mask, int64_t min_area);
 // component, as published: also where the only one stays. Errors: INTERNAL.
 absl::StatusOr<bool> RemoveIslands(BinaryMask& mask, int64_t min_area);
 
+// FillHoles, then RemoveIslands, on run lengths: the same result, but only the part
+// of the mask around its pixels is unpacked. True if either changed anything.
+// Errors: INTERNAL.
+absl::StatusOr<bool> CleanUpMask(RunLengths& mask, int64_t min_area);
+
 }  // namespace semsam
 
 #endif  // SEMSAM_MODEL_IMAGE_MASK_CLEANUP_H_

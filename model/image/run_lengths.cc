@@ -97,22 +97,52 @@ RunLengths EncodeRunLengths(const BinaryMask& mask) {
 }
 
 BinaryMask DecodeRunLengths(const RunLengths& runs) {
-  BinaryMask mask{.size = runs.size};
-  mask.pixels.assign(static_cast<size_t>(runs.size.area()), 0);
+  return DecodeWindow(runs, {.width = runs.size.width, .height = runs.size.height});
+}
+
+BinaryMask DecodeWindow(const RunLengths& runs, const PixelBox& window) {
+  BinaryMask mask{.size = {window.height, window.width}};
+  mask.pixels.assign(static_cast<size_t>(mask.size.area()), 0);
   const int64_t height = runs.size.height;
-  const int64_t width = runs.size.width;
+  const int64_t bottom = int64_t{window.y} + window.height;
   ForEachRun(runs, [&](int64_t begin, int64_t end) {
-    int64_t x = begin / height;
-    int64_t y = begin % height;
-    for (int64_t i = begin; i < end; ++i) {
-      mask.pixels[y * width + x] = 1;
-      if (++y == height) {
-        y = 0;
-        ++x;
-      }
+    // Column by column.
+    for (int64_t x = begin / height; begin < end; ++x) {
+      const int64_t column_end = std::min(end, (x + 1) * height);
+      const int64_t first = std::max<int64_t>(begin - x * height, window.y);
+      const int64_t last = std::min(column_end - x * height, bottom);
+      begin = column_end;
+      if (x < window.x || x >= int64_t{window.x} + window.width) continue;
+      uint8_t* column = mask.pixels.data() + (x - window.x);
+      for (int64_t y = first; y < last; ++y) column[(y - window.y) * window.width] = 1;
     }
   });
   return mask;
+}
+
+RunLengths EncodeWindow(const BinaryMask& pixels, const PixelBox& window, ImageSize size) {
+  RunLengths runs{.size = size};
+  int64_t last = 0;
+  bool value = false;
+  const auto change_at = [&](int64_t position) {
+    runs.counts.push_back(static_cast<uint32_t>(position - last));
+    last = position;
+    value = !value;
+  };
+  const int64_t height = size.height;
+  for (int64_t x = 0; x < window.width; ++x) {
+    const int64_t top = (window.x + x) * height + window.y;
+    // Pixels around the window are empty.
+    if (value && window.height < height) change_at(top - height + window.height);
+    const uint8_t* column = pixels.pixels.data() + x;
+    for (int64_t y = 0; y < window.height; ++y) {
+      if ((column[y * window.width] != 0) != value) change_at(top + y);
+    }
+  }
+  const int64_t end = (int64_t{window.x} + window.width - 1) * height + window.y + window.height;
+  if (value && end < size.area()) change_at(end);
+  runs.counts.push_back(static_cast<uint32_t>(size.area() - last));
+  return runs;
 }
 
 int64_t MaskArea(const RunLengths& runs) {

@@ -61,6 +61,13 @@ RunLengths EncodeRunLengths(const BinaryMask& mask);
 // `runs` are sound: they add up to the area.
 BinaryMask DecodeRunLengths(const RunLengths& runs);
 
+// The pixels of `window`, which lies in the mask and is not empty.
+BinaryMask DecodeWindow(const RunLengths& runs, const PixelBox& window);
+
+// A mask of `size` that is `pixels`, of the window's size, in `window` and empty
+// elsewhere.
+RunLengths EncodeWindow(const BinaryMask& pixels, const PixelBox& window, ImageSize size);
+
 int64_t MaskArea(const RunLengths& runs);
 PixelBox BoundingBox(const RunLengths& runs);
 

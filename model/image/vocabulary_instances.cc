@@ -2,7 +2,8 @@
 #include <bit>
 #include <map>
 #include <numeric>
-#include <utility>
+#include <span>
+#include <vector>
 
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"

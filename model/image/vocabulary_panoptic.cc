@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <cmath>
-#include <utility>
+#include <vector>
 
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"

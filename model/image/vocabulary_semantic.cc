@@ -1,6 +1,7 @@
 #include <algorithm>
-#include <cstring>
-#include <utility>
+#include <iterator>
+#include <span>
+#include <vector>
 
 #include "model/base/status_macros.h"
 #include "model/image/tile_upsampler.h"

@@ -10,7 +10,7 @@ namespace {
 constexpr char kPrefix[] = "sem_seg_head.predictor.";
 
 // The images of `input` as layer `index` sees them.
-std::vector<ops::PyramidMemory> LayerImages(const DecoderInput& input, int index) {
+std::vector<ops::PyramidMemory> LayerImages(const QueryInput& input, int index) {
   std::vector<ops::PyramidMemory> images(input.images.begin(), input.images.end());
   for (size_t i = 0; i < input.projected_values.size(); ++i) {
     if (input.projected_values[i].defined()) images[i].values = input.projected_values[i][index];
@@ -30,11 +30,14 @@ Decoder::Decoder(const ModelConfig& config, const TensorMap& weights, const Dens
                  ops::Path path)
     : channels_(config.pixel_decoder.hidden_dim), config_(config.decoder), path_(path) {
   const std::string prefix = kPrefix;
-  label_embedding_ = weights.Get(prefix + "label_enc.weight")[0].view({1, 1, channels_});
-  point_or_box_embedding_ = weights.Get(prefix + "pb_embedding.weight");
-  mask_tokens_ = weights.Get(prefix + "mask_tokens.weight");
+  if (config_.tokens > 0) {
+    label_embedding_ = weights.Get(prefix + "label_enc.weight")[0].view({1, 1, channels_});
+    point_or_box_embedding_ = weights.Get(prefix + "pb_embedding.weight");
+    mask_tokens_ = weights.Get(prefix + "mask_tokens.weight");
+    iou_head_ = LoadMlp(weights, prefix + "iou_prediction_head", 3);
+  }
   const int64_t axis = channels_ / 2;  // sine channels a box coordinate
-  const at::Tensor exponent = at::arange(0, axis / 2, mask_tokens_.options()) * 2 / axis;
+  const at::Tensor exponent = at::arange(0, axis / 2, mask_projection.weight.options()) * 2 / axis;
   sine_periods_ = at::pow(10000.0, exponent);
   query_position_ = LoadMlp(weights, prefix + "decoder.ref_point_head", 2);
   for (int i = 0; i < config_.layers; ++i) {
@@ -42,7 +45,6 @@ Decoder::Decoder(const ModelConfig& config, const TensorMap& weights, const Dens
   }
   norm_ = LoadLayerNorm(weights, prefix + "decoder_norm");
   box_head_ = LoadMlp(weights, prefix + "_bbox_embed", 3);
-  iou_head_ = LoadMlp(weights, prefix + "iou_prediction_head", 3);
   mask_head_ = LoadMlp(weights, prefix + "mask_embed", 3);
   folded_projection_ = ops::Linear(
       at::cat({mask_projection.weight.t(), mask_projection.bias.unsqueeze(0)}), {}, path);
@@ -104,34 +106,44 @@ at::Tensor Decoder::ProjectValues(const at::Tensor& memory) const {
 
 DecoderOutput Decoder::Forward(const DecoderInput& input, bool every_layer,
                                const ForwardHook& hook) const {
+  TORCH_CHECK(config_.tokens > 0, "the model takes no prompts");
   const int64_t prompts = input.boxes.size(0);
-  std::vector<int> image_of_query;
-  image_of_query.reserve(prompts * config_.tokens);
+  QueryInput queries = {.images = input.images,
+                        .projected_values = input.projected_values,
+                        .content = InitialTokens(input.point_or_box),
+                        .references = ops::RefineBoxes({}, input.boxes, path_)
+                                          .unsqueeze(1)
+                                          .expand({prompts, config_.tokens, 4})
+                                          .reshape({prompts * config_.tokens, 4}),
+                        .queries_per_group = input.prompts_per_group * config_.tokens};
+  queries.image_of_query.reserve(prompts * config_.tokens);
   for (int image : input.image_of_prompt) {
-    image_of_query.insert(image_of_query.end(), config_.tokens, image);
+    queries.image_of_query.insert(queries.image_of_query.end(), config_.tokens, image);
   }
+  return Forward(queries, every_layer, hook);
+}
+
+DecoderOutput Decoder::Forward(const QueryInput& input, bool every_layer,
+                               const ForwardHook& hook) const {
   DecoderOutput output;
-  at::Tensor tokens = InitialTokens(input.point_or_box);
-  at::Tensor reference = ops::RefineBoxes({}, input.boxes, path_)
-                             .unsqueeze(1)
-                             .expand({prompts, config_.tokens, 4})
-                             .reshape({prompts * config_.tokens, 4});
+  at::Tensor tokens = input.content;
+  at::Tensor reference = input.references;
   if (every_layer) output.references.push_back(reference);
   for (size_t i = 0; i < layers_.size(); ++i) {
-    tokens =
-        RunLayer(layers_[i], input, image_of_query, tokens, reference, static_cast<int>(i), hook);
+    tokens = RunLayer(layers_[i], input, tokens, reference, static_cast<int>(i), hook);
     output.last_reference = reference;
-    if (every_layer) output.layer_queries.push_back(NormTwice(tokens));
+    if (every_layer) output.layers.push_back(NormTwice(tokens));
     if (i + 1 < layers_.size() || every_layer) reference = RefineBoxes(tokens, reference);
     if (every_layer) output.references.push_back(reference);
   }
   output.raw = tokens;
-  output.queries = every_layer ? output.layer_queries.back() : NormTwice(tokens);
+  const NormedQueries normed = every_layer ? output.layers.back() : NormTwice(tokens);
+  output.normed_once = normed.once;
+  output.queries = normed.twice;
   return output;
 }
 
-at::Tensor Decoder::RunLayer(const Layer& layer, const DecoderInput& input,
-                             const std::vector<int>& image_of_query, const at::Tensor& tokens,
+at::Tensor Decoder::RunLayer(const Layer& layer, const QueryInput& input, const at::Tensor& tokens,
                              const at::Tensor& references, int index,
                              const ForwardHook& hook) const {
   const auto call_hook = [&](const char* what, at::Tensor& value) {
@@ -143,7 +155,7 @@ at::Tensor Decoder::RunLayer(const Layer& layer, const DecoderInput& input,
   call_hook("_query_pos", position);
 
   // Self-attention inside a group
-  const int64_t group = input.prompts_per_group * config_.tokens;
+  const int64_t group = input.queries_per_group;
   const at::Tensor query_key = layer.query_key(tokens + position);
   at::Tensor attended = layer.self_output(
       ops::GroupAttention(query_key.view({-1, group, 2 * channels_}),
@@ -154,9 +166,9 @@ at::Tensor Decoder::RunLayer(const Layer& layer, const DecoderInput& input,
 
   // Cross-attention to the image
   const ops::SamplingShape shape = {.heads = config_.heads, .points = config_.points};
-  at::Tensor sampled = layer.cross_output(
-      ops::BoxDeformableAttention(shape, layer.memory_value, LayerImages(input, index),
-                                  image_of_query, layer.sampling(x + position), references, path_));
+  at::Tensor sampled = layer.cross_output(ops::BoxDeformableAttention(
+      shape, layer.memory_value, LayerImages(input, index), input.image_of_query,
+      layer.sampling(x + position), references, path_));
   call_hook("_crossattn", sampled);
   x = ops::AddLayerNorm(layer.norm1, x, sampled, path_);
 
@@ -165,11 +177,17 @@ at::Tensor Decoder::RunLayer(const Layer& layer, const DecoderInput& input,
   return x;
 }
 
-at::Tensor Decoder::NormTwice(const at::Tensor& raw) const {
-  // Published: the decoder norms its output and each head norms it again with
-  // the same weights.
-  return ops::AddLayerNorm(norm_, ops::AddLayerNorm(norm_, raw, {}, path_), {}, path_);
+at::Tensor Decoder::Norm(const at::Tensor& queries) const {
+  return ops::AddLayerNorm(norm_, queries, {}, path_);
 }
+
+NormedQueries Decoder::NormTwice(const at::Tensor& raw) const {
+  NormedQueries normed = {.once = Norm(raw), .twice = {}};
+  normed.twice = Norm(normed.once);
+  return normed;
+}
+
+at::Tensor Decoder::BoxDeltas(const at::Tensor& queries) const { return box_head_(queries); }
 
 at::Tensor Decoder::RefineBoxes(const at::Tensor& queries, const at::Tensor& references) const {
   return ops::RefineBoxes(box_head_(queries), references, path_);

@@ -6,7 +6,6 @@
 #include <map>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
@@ -14,9 +13,6 @@
 
 namespace semsam {
 namespace {
-
-// The text encoder is larger than the rest and not part of this network.
-constexpr char kTextEncoderPrefix[] = "sem_seg_head.predictor.lang_encoder.";
 
 bool CanAlias(const TensorView& view) {
   return view.dtype == DType::kFloat32 && IsContiguous(view) &&
@@ -38,7 +34,6 @@ absl::StatusOr<at::Tensor> ToTensor(const TensorView& view) {
 absl::StatusOr<TensorMap> LoadTensors(const WeightMap& weights, at::Device device) {
   std::map<std::string, at::Tensor> tensors;
   for (const auto& [name, view] : weights) {
-    if (absl::StartsWith(name, kTextEncoderPrefix)) continue;
     SEMSAM_ASSIGN_OR_RETURN(const at::Tensor tensor, ToTensor(view));
     tensors.emplace(name, tensor.to(device));
   }
@@ -71,13 +66,16 @@ absl::StatusOr<LoadedModel> LoadModel(const std::string& weights, at::Device dev
   LoadedModel model;
   SEMSAM_ASSIGN_OR_RETURN(model.file, ModelFile::Open(weights));
   SEMSAM_RETURN_IF_ERROR(Validate(model.file->config()));
-  SEMSAM_ASSIGN_OR_RETURN(
-      model.network, CatchTorch([&]() -> absl::StatusOr<std::unique_ptr<SemanticSam>> {
-        c10::InferenceMode inference;
-        SEMSAM_ASSIGN_OR_RETURN(const TensorMap tensors,
-                                LoadTensors(model.file->weights(), device));
-        return std::make_unique<SemanticSam>(model.file->config(), tensors, path);
-      }));
+  const ModelConfig& config = model.file->config();
+  SEMSAM_RETURN_IF_ERROR(CatchTorch([&]() -> absl::Status {
+    c10::InferenceMode inference;
+    SEMSAM_ASSIGN_OR_RETURN(const TensorMap tensors, LoadTensors(model.file->weights(), device));
+    model.network = std::make_unique<SemanticSam>(config, tensors, path);
+    if (config.text) {
+      SEMSAM_ASSIGN_OR_RETURN(model.text, TextEmbedder::Create(*config.text, tensors, path));
+    }
+    return absl::OkStatus();
+  }));
   return model;
 }
 

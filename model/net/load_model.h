@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "model/net/semantic_sam.h"
+#include "model/net/text_embedder.h"
 #include "model/ops/path.h"
 #include "model/segmenter.h"
 #include "model/torch/torch.h"
@@ -15,9 +16,10 @@
 namespace semsam {
 
 struct LoadedModel {
-  // Keeps the mapping under the tensors of `network`; destroyed after it.
+  // Keeps the mapping under the tensors of the others; destroyed after them.
   std::unique_ptr<ModelFile> file;
   std::unique_ptr<SemanticSam> network;
+  std::unique_ptr<TextEmbedder> text;  // null: the model knows no words
 };
 
 absl::StatusOr<at::Device> ParseDevice(const std::string& device);

@@ -83,14 +83,17 @@ std::vector<at::Tensor> PixelDecoder::ProjectInputs(const std::array<at::Tensor,
   for (int l = 0; l < config_.feature_levels; ++l) {
     const Projection& input = inputs_[l];
     at::Tensor map;
-    if (l < 3) {
+    const int from_backbone = config_.backbone_levels;
+    if (l < from_backbone) {
       const at::Tensor& weight = input.weight;
-      map = at::linear(features[l + 1], weight.view({weight.size(0), weight.size(1)}), input.bias);
+      map = at::linear(features[4 - from_backbone + l],
+                       weight.view({weight.size(0), weight.size(1)}), input.bias);
     } else {
       // The first extra level comes from the raw backbone map, further ones from
       // the level before.
-      map = ConvChannelsLast(l == 3 ? features[3] : maps.back(), input.weight, input.bias,
-                             /*stride=*/2, /*padding=*/1);
+      map =
+          ConvChannelsLast(l == from_backbone ? features[3] : maps.back(), input.weight, input.bias,
+                           /*stride=*/2, /*padding=*/1);
     }
     maps.push_back(input.norm(map));
     if (hook) hook(absl::StrCat("input_proj", l), maps.back());

@@ -16,7 +16,8 @@
 namespace semsam {
 
 struct PixelFeatures {
-  // Strides 8, 16, 32, 64: [B, H/s, W/s, C].
+  // Finest first, strides 8, 16, 32, 64 (from 4 on where the configuration takes
+  // four levels of the backbone): [B, H/s, W/s, C].
   std::vector<at::Tensor> multi_scale;
   // Stride 4, after its ReLU and before the 1x1 convolution that the published
   // code calls mask_features: [B, H/4, W/4, C], never negative.

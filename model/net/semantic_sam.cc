@@ -15,7 +15,9 @@ SemanticSam::SemanticSam(const ModelConfig& config, const TensorMap& weights, op
       path_(path),
       backbone_(CreateBackbone(config.backbone, weights, path)),
       pixel_decoder_(config.pixel_decoder, weights, path),
-      decoder_(config, weights, pixel_decoder_.mask_projection(), path) {
+      decoder_(config, weights, pixel_decoder_.mask_projection(), path),
+      class_heads_(config, weights) {
+  if (config.vocabulary) query_selection_.emplace(config, weights, path);
   const at::TensorOptions options = pixel_decoder_.mask_projection().weight.options();
   pixel_mean_ = at::tensor(at::ArrayRef<float>(config.pixel_mean.data(), 3)).view({3, 1, 1});
   pixel_std_ = at::tensor(at::ArrayRef<float>(config.pixel_std.data(), 3)).view({3, 1, 1});
@@ -68,8 +70,8 @@ at::Tensor SemanticSam::PredictMasks(const at::Tensor& queries, const ImageFeatu
   const at::Tensor folded = decoder_.FoldedMaskEmbeddings(queries);
   const int64_t channels = folded.size(1) - 1;
   at::Tensor logits = at::empty({queries.size(0), image.grid.area()}, queries.options());
-  ops::PackedLinear(folded.slice(1, 0, channels), image.mask_panels, /*bias=*/{}, /*relu=*/false,
-                    logits);
+  ops::PackedLinear(folded.slice(1, 0, channels), image.mask_panels, /*bias=*/{},
+                    ops::cpu::Activation::kNone, logits);
   return logits.add_(folded.slice(1, channels));
 }
 

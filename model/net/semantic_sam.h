@@ -6,22 +6,25 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/types/span.h"
 #include "model/base/model_config.h"
 #include "model/net/backbone.h"
+#include "model/net/class_heads.h"
 #include "model/net/decoder.h"
 #include "model/net/pixel_decoder.h"
+#include "model/net/query_selection.h"
 #include "model/net/tensor_map.h"
 #include "model/ops/path.h"
 
 namespace semsam {
 
-// What a click needs of an image.
+// What a click needs of an image, and words too.
 struct ImageFeatures {
-  ops::PyramidMemory memory;  // [T, C], levels 1/64 to 1/8
+  ops::PyramidMemory memory;  // [T, C], levels 1/64 to 1/8 (or 1/4)
   ImageSize grid;             // of the masks: padded / 4
   // Native path: the mask map in the order of the CPU kernels. Otherwise the
   // published mask features [grid.area(), M].
@@ -40,6 +43,11 @@ class SemanticSam {
   const Backbone& backbone() const { return *backbone_; }
   const PixelDecoder& pixel_decoder() const { return pixel_decoder_; }
   const Decoder& decoder() const { return decoder_; }
+  const ClassHeads& class_heads() const { return class_heads_; }
+  // Null for a model without a vocabulary.
+  const QuerySelection* query_selection() const {
+    return query_selection_ ? &*query_selection_ : nullptr;
+  }
   ops::Path path() const { return path_; }
 
   // Images of one size, [B, H, W, 3] uint8 RGB, unpadded -> [B, 3, Hp, Wp]
@@ -60,6 +68,8 @@ class SemanticSam {
   std::unique_ptr<Backbone> backbone_;
   PixelDecoder pixel_decoder_;
   Decoder decoder_;
+  ClassHeads class_heads_;
+  std::optional<QuerySelection> query_selection_;
   at::Tensor pixel_mean_;  // [3, 1, 1]
   at::Tensor pixel_std_;   // [3, 1, 1]
 };

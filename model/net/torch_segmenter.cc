@@ -13,6 +13,8 @@
 #include "model/base/status_macros.h"
 #include "model/net/load_model.h"
 #include "model/net/prompt_tensors.h"
+#include "model/net/score_labels.h"
+#include "model/net/vocabulary_run.h"
 #include "model/torch/catch.h"
 #include "model/torch/runtime.h"
 
@@ -73,6 +75,8 @@ class TorchSegmenter final : public Segmenter {
       absl::Span<const VocabularyRequest> requests) override;
 
  private:
+  absl::StatusOr<VocabularyResult> SegmentOneVocabulary(const VocabularyRequest& request) const;
+
   // Indices of requests that decode in one call: every isolated request
   // together, a joint one alone.
   using Batch = std::vector<size_t>;
@@ -312,21 +316,46 @@ absl::StatusOr<std::shared_ptr<const Embedding>> TorchSegmenter::ProjectValues(
   });
 }
 
-absl::StatusOr<std::vector<float>> TorchSegmenter::EncodeText(
-    absl::Span<const std::string> /*terms*/, TextMode /*mode*/) {
-  return absl::UnimplementedError("EncodeText");
+absl::StatusOr<std::vector<float>> TorchSegmenter::EncodeText(absl::Span<const std::string> terms,
+                                                              TextMode mode) {
+  if (model_.text == nullptr) {
+    return ErrorWithReason(absl::StatusCode::kFailedPrecondition, reason::kCapabilityMissing,
+                           "the model has no text encoder");
+  }
+  return CatchTorch([&] {
+    c10::InferenceMode inference;
+    return model_.text->Embed(terms, mode);
+  });
 }
 
 absl::StatusOr<std::vector<float>> TorchSegmenter::ScoreLabels(
-    LabelHead /*head*/, absl::Span<const float> /*query_embeddings*/,
-    absl::Span<const float> /*text_embeddings*/) const {
-  return absl::UnimplementedError("ScoreLabels");
+    LabelHead head, absl::Span<const float> query_embeddings,
+    absl::Span<const float> text_embeddings) const {
+  return semsam::ScoreLabels(*model_.network, head, query_embeddings, text_embeddings);
 }
 
 std::vector<absl::StatusOr<VocabularyResult>> TorchSegmenter::SegmentVocabulary(
     absl::Span<const VocabularyRequest> requests) {
-  return std::vector<absl::StatusOr<VocabularyResult>>(
-      requests.size(), absl::UnimplementedError("SegmentVocabulary"));
+  std::vector<absl::StatusOr<VocabularyResult>> results;
+  // One after the other: the queries of a request fill the cores, and attend to each
+  // other alone.
+  for (const VocabularyRequest& request : requests) {
+    results.push_back(SegmentOneVocabulary(request));
+  }
+  return results;
+}
+
+absl::StatusOr<VocabularyResult> TorchSegmenter::SegmentOneVocabulary(
+    const VocabularyRequest& request) const {
+  SEMSAM_RETURN_IF_ERROR(CheckVocabularyRequest(info_.config, request));
+  SEMSAM_ASSIGN_OR_RETURN(const TorchEmbedding* embedding, Own(request.embedding.get()));
+  return CatchTorch([&] {
+    c10::InferenceMode inference;
+    const VocabularyImage image = {.features = embedding->features(),
+                                   .projected_values = embedding->values(),
+                                   .padded = embedding->padded_size()};
+    return SegmentWithWords(*model_.network, image, request);
+  });
 }
 
 }  // namespace

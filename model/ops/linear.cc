@@ -1,7 +1,5 @@
 #include "model/ops/linear.h"
 
-#include "model/ops/cpu/kernels.h"
-
 namespace semsam::ops {
 namespace {
 
@@ -16,6 +14,18 @@ int64_t PanelCount(int64_t n) {
 int64_t PanelGrain(int64_t m, int64_t k) {
   const int64_t work = std::max<int64_t>(1, m * k * cpu::BestKernels().panel_width);
   return std::max<int64_t>(1, kParallelWork / work);
+}
+
+at::Tensor Activate(const at::Tensor& x, cpu::Activation activation) {
+  switch (activation) {
+    case cpu::Activation::kNone:
+      return x;
+    case cpu::Activation::kRelu:
+      return at::relu(x);
+    case cpu::Activation::kQuickGelu:
+      return x * at::sigmoid(x * 1.702);
+  }
+  return x;
 }
 
 }  // namespace
@@ -37,8 +47,8 @@ at::Tensor PackPanels(const at::Tensor& weight) {
   return panels;
 }
 
-void PackedLinear(const at::Tensor& x, const at::Tensor& panels, const at::Tensor& bias, bool relu,
-                  at::Tensor& out) {
+void PackedLinear(const at::Tensor& x, const at::Tensor& panels, const at::Tensor& bias,
+                  cpu::Activation activation, at::Tensor& out) {
   const cpu::LinearArgs args = {
       .x = x.const_data_ptr<float>(),
       .ldx = x.stride(0),
@@ -49,7 +59,7 @@ void PackedLinear(const at::Tensor& x, const at::Tensor& panels, const at::Tenso
       .y = out.mutable_data_ptr<float>(),
       .ldy = out.stride(0),
       .n = out.size(1),
-      .activation = relu ? cpu::Activation::kRelu : cpu::Activation::kNone,
+      .activation = activation,
   };
   TORCH_CHECK(panels.size(0) == PanelCount(args.n) && panels.size(1) == args.k,
               "packed weights do not fit the product");
@@ -66,16 +76,13 @@ Linear::Linear(at::Tensor weight, at::Tensor bias, Path path)
   }
 }
 
-at::Tensor Linear::Run(const at::Tensor& x, bool relu) const {
-  if (!panels_.defined()) {
-    const at::Tensor y = at::linear(x, weight_, bias_);
-    return relu ? at::relu(y) : y;
-  }
+at::Tensor Linear::Run(const at::Tensor& x, cpu::Activation activation) const {
+  if (!panels_.defined()) return Activate(at::linear(x, weight_, bias_), activation);
   const at::Tensor rows = x.reshape({-1, in_features()}).contiguous();
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = out_features();
   at::Tensor y = at::empty({rows.size(0), out_features()}, x.options());
-  PackedLinear(rows, panels_, bias_, relu, y);
+  PackedLinear(rows, panels_, bias_, activation, y);
   return y.view(shape);
 }
 

@@ -6,6 +6,7 @@
 #ifndef SEMSAM_MODEL_OPS_LINEAR_H_
 #define SEMSAM_MODEL_OPS_LINEAR_H_
 
+#include "model/ops/cpu/kernels.h"
 #include "model/ops/path.h"
 #include "model/torch/torch.h"
 
@@ -20,8 +21,10 @@ class Linear {
   Linear(at::Tensor weight, at::Tensor bias, Path path);
 
   // x [..., K] -> [..., N]
-  at::Tensor operator()(const at::Tensor& x) const { return Run(x, /*relu=*/false); }
-  at::Tensor Relu(const at::Tensor& x) const { return Run(x, /*relu=*/true); }
+  at::Tensor operator()(const at::Tensor& x) const { return Run(x, cpu::Activation::kNone); }
+  at::Tensor Relu(const at::Tensor& x) const { return Run(x, cpu::Activation::kRelu); }
+  // z * sigmoid(1.702 z) of the product z.
+  at::Tensor QuickGelu(const at::Tensor& x) const { return Run(x, cpu::Activation::kQuickGelu); }
 
   const at::Tensor& weight() const { return weight_; }
   const at::Tensor& bias() const { return bias_; }
@@ -31,7 +34,7 @@ class Linear {
   const at::Tensor& panels() const { return panels_; }
 
  private:
-  at::Tensor Run(const at::Tensor& x, bool relu) const;
+  at::Tensor Run(const at::Tensor& x, cpu::Activation activation) const;
 
   at::Tensor weight_;
   at::Tensor bias_;
@@ -42,8 +45,8 @@ class Linear {
 at::Tensor PackPanels(const at::Tensor& weight);
 
 // x [M, K] against packed weights of N rows -> [M, N]; `out` is written.
-void PackedLinear(const at::Tensor& x, const at::Tensor& panels, const at::Tensor& bias, bool relu,
-                  at::Tensor& out);
+void PackedLinear(const at::Tensor& x, const at::Tensor& panels, const at::Tensor& bias,
+                  cpu::Activation activation, at::Tensor& out);
 
 // A linear layer applied head by head to inputs that differ by head: what is left
 // of the value projection once attention has summed raw values (performance

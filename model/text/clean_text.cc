@@ -5,6 +5,9 @@
 #include <unicode/unistr.h>
 #include <unicode/utf8.h>
 
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
 #include "model/base/errors.h"
 #include "model/text/mend_text.h"
 
@@ -36,9 +39,29 @@ UnicodeString CollapseSpace(const UnicodeString& text) {
   return out;
 }
 
+// Most texts: nothing that could need mending.
+bool IsPlain(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return c >= ' ' && c <= '~' && c != '&'; });
+}
+
+std::string CleanPlain(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c != ' ') {
+      out.push_back(absl::ascii_tolower(static_cast<unsigned char>(c)));
+    } else if (!out.empty() && out.back() != ' ') {
+      out.push_back(' ');
+    }
+  }
+  if (!out.empty() && out.back() == ' ') out.pop_back();
+  return out;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> CleanText(std::string_view text) {
+  if (IsPlain(text)) return CleanPlain(text);
   if (CountCharacters(text) < 0) return InvalidField("text", "is not UTF-8");
   if (text.size() > INT32_MAX / 16) return InvalidField("text", "is too long");
   UnicodeString mended =

@@ -6,8 +6,13 @@
 
 namespace semsam {
 
+// bpe_simple_vocab_16e6.txt.gz of OpenAI's CLIP (MIT licence), from the wheel
+// open-clip-torch.
+std::string_view EmbeddedClipVocabulary();
 // data/html_entities.txt
 std::string_view EmbeddedHtmlEntities();
+// data/prompt_templates.txt
+std::string_view EmbeddedPromptTemplates();
 
 }  // namespace semsam
 

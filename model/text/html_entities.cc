@@ -1,5 +1,6 @@
 #include "model/text/html_entities.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <unordered_map>
 
 #include "model/text/embedded.h"
+#include "model/text/take_line.h"
 
 namespace semsam {
 namespace {
@@ -36,8 +38,7 @@ EntityTable ReadTable() {
   EntityTable table;
   std::string_view rest = EmbeddedHtmlEntities();
   while (!rest.empty()) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    const std::string_view line = TakeLine(rest);
     const size_t space = line.find(' ');
     if (line.starts_with('#') || space == std::string_view::npos) continue;
     table.emplace(line.substr(0, space), ParseCodePoints(line.substr(space + 1)));

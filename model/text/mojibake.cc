@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_join.h"
@@ -102,6 +103,9 @@ class Encoding {
       if (byte >= 0x80 && U_SUCCESS(error)) characters_[byte] = Decode(converter, byte);
     }
     ucnv_close(converter);
+    // ICU has the Greek letter there; Unicode's table, and ftfy, the micro sign.
+    if (std::string_view(encoding.icu_name) == mojibake_rules::kIbm437)
+      characters_[0xE6] = u'\u00B5';
     if (sloppy_) characters_[0x1A] = u'\uFFFD';
     for (int byte = 0; byte < 256; ++byte) {
       bytes_.emplace(characters_[byte], static_cast<char16_t>(byte));

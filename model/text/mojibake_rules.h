@@ -145,6 +145,7 @@ inline constexpr std::string_view kUtf8Variants =
     R"(|\u00ED[\u00A0-\u00AF][\u0080-\u00BF]\u00ED[\u00B0-\u00BF][\u0080-\u00BF])";
 
 // One-byte encodings in the order in which they are tried, as ICU names them.
+inline constexpr char kIbm437[] = "IBM437";
 struct OneByteEncoding {
   const char* icu_name;
   // Byte 1A stands for U+FFFD, and a byte that has no meaning for the control
@@ -159,7 +160,7 @@ inline constexpr std::array<OneByteEncoding, 9> kEncodings = {{{"ISO-8859-1", fa
                                                                {"windows-1254", true},
                                                                {"ISO-8859-2", false},
                                                                {"macintosh", false},
-                                                               {"IBM437", false}}};
+                                                               {kIbm437, false}}};
 
 }  // namespace semsam::mojibake_rules
 

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@ namespace {
 constexpr int kHeads = 8;
 constexpr int kNormGroups = 32;
 constexpr int kMaxCounted = 256;
+constexpr int kDecoupledInstances = 300;  // published for models with learned queries
 constexpr int64_t kMaxSize = 1 << 20;
 constexpr char kPixel[] = "sem_seg_head.pixel_decoder";
 constexpr char kPredictor[] = "sem_seg_head.predictor";
@@ -91,6 +93,18 @@ absl::StatusOr<int> InferPoints(const Shapes& shapes, const std::string& attenti
   return Divide(rows, kHeads * levels * 2, name);
 }
 
+// A level of the backbone comes through a 1x1 convolution, an extra one through a
+// strided 3x3.
+absl::StatusOr<int> InferBackboneLevels(const Shapes& shapes, int levels) {
+  int from_backbone = 0;
+  for (; from_backbone < levels; ++from_backbone) {
+    const std::string name = absl::StrCat(kPixel, ".input_proj.", from_backbone, ".0.weight");
+    SEMSAM_ASSIGN_OR_RETURN(const int kernel, shapes.Size(name, 3));
+    if (kernel != 1) break;
+  }
+  return from_backbone;
+}
+
 absl::Status InferPixelDecoder(const Shapes& shapes, PixelDecoderConfig& pixel) {
   const std::string name = kPixel;
   const std::string layers = name + ".transformer.encoder.layers.";
@@ -103,6 +117,7 @@ absl::Status InferPixelDecoder(const Shapes& shapes, PixelDecoderConfig& pixel) 
                           InferPoints(shapes, layers + "0.self_attn", pixel.feature_levels));
   pixel.layers = shapes.Count(layers, ".norm1.weight");
   pixel.heads = kHeads;
+  SEMSAM_ASSIGN_OR_RETURN(pixel.backbone_levels, InferBackboneLevels(shapes, pixel.feature_levels));
   pixel.norm_groups = std::gcd(kNormGroups, pixel.hidden_dim);
   return absl::OkStatus();
 }
@@ -112,13 +127,78 @@ absl::Status InferDecoder(const Shapes& shapes, int levels, DecoderConfig& decod
   const std::string layers = name + ".decoder.layers.";
   SEMSAM_ASSIGN_OR_RETURN(decoder.ffn_dim, shapes.Size(layers + "0.linear1.weight", 0));
   SEMSAM_ASSIGN_OR_RETURN(decoder.points, InferPoints(shapes, layers + "0.cross_attn", levels));
-  SEMSAM_ASSIGN_OR_RETURN(decoder.tokens, shapes.Size(name + ".mask_tokens.weight", 0));
+  decoder.tokens = 0;
+  if (const std::string tokens = name + ".mask_tokens.weight"; shapes.Has(tokens)) {
+    SEMSAM_ASSIGN_OR_RETURN(decoder.tokens, shapes.Size(tokens, 0));
+  }
   if (const std::string head = name + ".class_embed"; shapes.Has(head)) {
     SEMSAM_ASSIGN_OR_RETURN(decoder.text_dim, shapes.Size(head, 1));
   }
   decoder.layers = shapes.Count(layers, ".norm1.weight");
   decoder.heads = kHeads;
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<TextConfig>> InferText(const Shapes& shapes, int& text_dim) {
+  const std::string name = absl::StrCat(kPredictor, ".lang_encoder");
+  const std::string projection = name + ".lang_proj";
+  const std::string tower = name + ".lang_encoder";
+  const std::string tokens = tower + ".token_embedding.weight";
+  if (!shapes.Has(projection) && !shapes.Has(tokens)) return std::optional<TextConfig>();
+  TextConfig text;
+  SEMSAM_ASSIGN_OR_RETURN(text.width, shapes.Size(projection, 0));
+  SEMSAM_ASSIGN_OR_RETURN(text_dim, shapes.Size(projection, 1));
+  SEMSAM_ASSIGN_OR_RETURN(text.vocabulary_size, shapes.Size(tokens, 0));
+  SEMSAM_ASSIGN_OR_RETURN(text.context, shapes.Size(tower + ".positional_embedding", 0));
+  const std::string blocks = tower + ".resblocks.";
+  const std::string hidden = blocks + "0.mlp.c_fc.weight";
+  SEMSAM_ASSIGN_OR_RETURN(const int hidden_width, shapes.Size(hidden, 0));
+  SEMSAM_ASSIGN_OR_RETURN(text.mlp_ratio, Divide(hidden_width, text.width, hidden));
+  text.layers = shapes.Count(blocks, ".ln_1.weight");
+  text.heads = kHeads;
+  return std::optional<TextConfig>(text);
+}
+
+// Absent without a text encoder, whatever else is there: nothing could choose.
+absl::StatusOr<std::optional<VocabularyConfig>> InferVocabulary(const Shapes& shapes,
+                                                                bool has_text) {
+  const std::string name = kPredictor;
+  const std::string content = name + ".query_feat.weight";
+  const std::string boxes = name + ".query_embed.weight";
+  const bool selects = shapes.Has(name + ".enc_output.weight");
+  if ((shapes.Has(content) || shapes.Has(boxes)) && !selects) {
+    return Bad("it has learned queries without enc_output, a layout that no released model uses");
+  }
+  if (shapes.Has(content) != shapes.Has(boxes)) {
+    return Bad(absl::StrCat(shapes.Has(content) ? boxes : content, " is missing"));
+  }
+  if (!selects || !has_text) return std::optional<VocabularyConfig>();
+  VocabularyConfig vocabulary;
+  if (shapes.Has(content)) {
+    SEMSAM_ASSIGN_OR_RETURN(vocabulary.learned_queries, shapes.Size(content, 0));
+    vocabulary.top_instances = kDecoupledInstances;
+  }
+  return std::optional<VocabularyConfig>(vocabulary);
+}
+
+Capabilities InferCapabilities(const Shapes& shapes, const ModelConfig& config) {
+  const std::string name = kPredictor;
+  const bool prompts = config.decoder.tokens > 0;
+  return {.click_prompts = prompts,
+          .box_prompts = prompts,
+          .object_labels = config.text && prompts && shapes.Has(name + ".class_embed"),
+          .part_labels = config.text && shapes.Has(name + ".class_embed_part"),
+          .vocabulary = config.vocabulary.has_value()};
+}
+
+// The published name, or what is different about it.
+std::string InferName(const ModelConfig& config) {
+  for (const ModelConfig& published : {SwinT(), SwinL(), OpenSeedSwinT()}) {
+    ModelConfig renamed = config;
+    renamed.name = published.name;
+    if (renamed == published) return published.name;
+  }
+  return config.decoder.tokens > 0 ? "semantic-sam-swin-custom" : "openseed-swin-custom";
 }
 
 }  // namespace
@@ -129,17 +209,20 @@ absl::StatusOr<ModelConfig> InferConfig(std::span<const TensorView> tensors) {
   SEMSAM_ASSIGN_OR_RETURN(config.backbone, InferSwin(shapes));
   SEMSAM_RETURN_IF_ERROR(InferPixelDecoder(shapes, config.pixel_decoder));
   SEMSAM_RETURN_IF_ERROR(InferDecoder(shapes, config.pixel_decoder.feature_levels, config.decoder));
-  if (config.decoder.tokens != static_cast<int>(config.level_to_token.size())) {
-    if (config.decoder.tokens > kMaxCounted) return Bad("there are too many mask tokens");
-    config.level_to_token.resize(static_cast<size_t>(config.decoder.tokens));
+  const int tokens = config.decoder.tokens;
+  if (tokens != static_cast<int>(config.level_to_token.size())) {
+    if (tokens > kMaxCounted) return Bad("there are too many mask tokens");
+    config.level_to_token.resize(static_cast<size_t>(tokens));
     std::iota(config.level_to_token.begin(), config.level_to_token.end(), 0);
   }
-  config.name = "semantic-sam-swin-custom";
-  for (const ModelConfig& published : {SwinT(), SwinL()}) {
-    ModelConfig renamed = config;
-    renamed.name = published.name;
-    if (renamed == published) config = published;
+  SEMSAM_ASSIGN_OR_RETURN(config.text, InferText(shapes, config.decoder.text_dim));
+  SEMSAM_ASSIGN_OR_RETURN(config.vocabulary, InferVocabulary(shapes, config.text.has_value()));
+  config.capabilities = InferCapabilities(shapes, config);
+  if (tokens == 0 && !config.vocabulary) {
+    return Bad(absl::StrCat("it has neither ", kPredictor, ".mask_tokens.weight (prompts) nor ",
+                            kPredictor, ".enc_output.weight with a text encoder (words)"));
   }
+  config.name = InferName(config);
   if (const absl::Status status = CheckConfig(config); !status.ok()) {
     return Bad(std::string(status.message()));
   }

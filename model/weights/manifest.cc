@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -77,6 +77,19 @@ absl::StatusOr<WeightSpec> ParseRow(const Fields& fields) {
   return spec;
 }
 
+// Rows of `later` in the place of those they name again, the others at the end.
+void Override(std::vector<WeightSpec>& specs, std::vector<WeightSpec> later) {
+  std::map<std::string, size_t> places;
+  for (size_t i = 0; i < specs.size(); ++i) places.emplace(specs[i].name, i);
+  for (WeightSpec& spec : later) {
+    if (const auto place = places.find(spec.name); place != places.end()) {
+      specs[place->second] = std::move(spec);
+    } else {
+      specs.push_back(std::move(spec));
+    }
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<WeightSpec>> ParseManifest(std::string_view text) {
@@ -111,8 +124,7 @@ absl::StatusOr<std::vector<WeightSpec>> ReadManifests(std::span<const std::strin
                                 file->bytes().size());
     absl::StatusOr<std::vector<WeightSpec>> rows = ParseManifest(text);
     if (!rows.ok()) return Annotate(rows.status(), path);
-    specs.insert(specs.end(), std::make_move_iterator(rows->begin()),
-                 std::make_move_iterator(rows->end()));
+    Override(specs, *std::move(rows));
   }
   return specs;
 }

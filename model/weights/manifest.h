@@ -21,7 +21,8 @@ namespace semsam {
 // its numel or seed disagrees with its shape or seed_name.
 absl::StatusOr<std::vector<WeightSpec>> ParseManifest(std::string_view text);
 
-// The rows of several files, in order.
+// The rows of several files, in order; a row of a later file takes the place of the
+// row of the same name in an earlier one, so that a file can hold differences alone.
 absl::StatusOr<std::vector<WeightSpec>> ReadManifests(std::span<const std::string> paths);
 
 }  // namespace semsam

@@ -26,7 +26,12 @@ struct NamedConfig {
   const char* name;
   ModelConfig (*make)();
 };
-constexpr NamedConfig kFormulas[] = {{"swin-t", SwinT}, {"swin-l", SwinL}, {"swin-tiny", SwinTiny}};
+constexpr NamedConfig kFormulas[] = {{"swin-t", SwinT},
+                                     {"swin-l", SwinL},
+                                     {"swin-t-joint", SwinTJoint},
+                                     {"openseed-swin-t", OpenSeedSwinT},
+                                     {"swin-tiny", SwinTiny},
+                                     {"swin-tiny-wordless", SwinTinyWordless}};
 
 std::string MetadataValue(const Metadata& metadata, const char* key) {
   const auto found = metadata.find(key);
@@ -109,7 +114,10 @@ absl::Status ModelFile::LoadManifests(const std::string& paths) {
   format_ = "manifest";
   trained_ = false;
   const std::vector<std::string> files = absl::StrSplit(paths, ',');
-  SEMSAM_ASSIGN_OR_RETURN(const std::vector<WeightSpec> specs, ReadManifests(files));
+  SEMSAM_ASSIGN_OR_RETURN(std::vector<WeightSpec> specs, ReadManifests(files));
+  // Class weights of the training loss: not of the network, and not of the formula.
+  std::erase_if(specs,
+                [](const WeightSpec& spec) { return absl::StartsWith(spec.name, "criterion"); });
   SEMSAM_ASSIGN_OR_RETURN(TensorSet set, FormulaTensors(specs));
   owners_ = std::move(set.owners);
   return Adopt(std::nullopt, std::move(set.tensors));
@@ -125,8 +133,9 @@ absl::Status ModelFile::LoadFormula(const std::string& name) {
     owners_ = std::move(set.owners);
     return Adopt(std::move(config), std::move(set.tensors));
   }
-  return absl::InvalidArgumentError(
-      "unknown formula; there are formula:swin-t, formula:swin-l and formula:swin-tiny");
+  std::string known;
+  for (const NamedConfig& config : kFormulas) absl::StrAppend(&known, " ", kFormula, config.name);
+  return absl::InvalidArgumentError(absl::StrCat("unknown formula; there are", known));
 }
 
 absl::Status ModelFile::Adopt(std::optional<ModelConfig> config, std::vector<TensorView> tensors) {

@@ -33,10 +33,14 @@ class ModelFile {
   //   PATH                 a safetensors file or a published .pth, told apart by
   //                        their content; without a configuration inside, that
   //                        is inferred from the shapes
-  //   A.tsv[,B.tsv...]     parity manifests, filled by the formula
+  //   A.tsv[,B.tsv...]     parity manifests, filled by the formula; a row of a later
+  //                        one takes the place of the row of that name before it
   //   formula:swin-t       our own manifest of a configuration, filled by the
   //   formula:swin-l       formula: needs no file, and knows nothing (untrained)
+  //   formula:swin-t-joint
+  //   formula:openseed-swin-t
   //   formula:swin-tiny
+  //   formula:swin-tiny-wordless
   // Errors carry the path: NOT_FOUND, INVALID_ARGUMENT for anything that is
   // damaged, hostile or does not fit (see ResolveWeights).
   static absl::StatusOr<std::unique_ptr<ModelFile>> Open(const std::string& spec);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -26,7 +27,7 @@ constexpr unsigned char kLegacyMagic[] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x
                                           0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
 constexpr int64_t kLegacyProtocol = 1001;
 constexpr size_t kMaxTensors = 100'000;
-constexpr char kPrefix[] = "model.";
+constexpr std::string_view kPrefixes[] = {"module.", "model."};
 
 // Storage key -> its bytes.
 using Storages = std::map<std::string, Bytes, std::less<>>;
@@ -89,7 +90,12 @@ absl::StatusOr<TensorView> MakeTensor(const Pickle& pickle, const PickleTensor& 
 absl::StatusOr<std::vector<TensorView>> StateTensors(const Pickle& pickle,
                                                      const Storages& storages) {
   const PickleObject* state = &pickle.root_object();
-  if (const PickleObject* model = pickle.Find(*state, "model"); model != nullptr) state = model;
+  for (const char* wrapper : {"model", "state_dict"}) {
+    const PickleObject* wrapped = pickle.Find(*state, wrapper);
+    if (wrapped == nullptr) continue;
+    state = wrapped;
+    break;
+  }
   if (state->kind != Kind::kDict) return Bad("it holds no dictionary of tensors");
   std::vector<TensorView> tensors;
   std::set<std::string_view> names;
@@ -108,6 +114,18 @@ absl::StatusOr<std::vector<TensorView>> StateTensors(const Pickle& pickle,
   }
   if (tensors.empty()) return Bad("it holds no tensors");
   return tensors;
+}
+
+std::string_view WithoutPrefixes(std::string_view name) {
+  for (bool found = true; found;) {
+    found = false;
+    for (const std::string_view prefix : kPrefixes) {
+      if (name.substr(0, prefix.size()) != prefix) continue;
+      name.remove_prefix(prefix.size());
+      found = true;
+    }
+  }
+  return name;
 }
 
 std::string_view Text(Bytes bytes) {
@@ -213,13 +231,14 @@ absl::StatusOr<std::vector<TensorView>> ReadPth(Bytes bytes) {
 }
 
 std::vector<TensorView> PublishedModelTensors(std::vector<TensorView> tensors) {
-  const auto prefixed = [](const TensorView& tensor) {
-    return tensor.name.compare(0, sizeof(kPrefix) - 1, kPrefix) == 0;
-  };
-  if (std::none_of(tensors.begin(), tensors.end(), prefixed)) return tensors;
-  std::erase_if(tensors, [&](const TensorView& tensor) { return !prefixed(tensor); });
-  for (TensorView& tensor : tensors) tensor.name.erase(0, sizeof(kPrefix) - 1);
-  return tensors;
+  std::vector<TensorView> prefixed;
+  for (const TensorView& tensor : tensors) {
+    const std::string_view bare = WithoutPrefixes(tensor.name);
+    if (bare.size() == tensor.name.size()) continue;
+    prefixed.push_back(tensor);
+    prefixed.back().name = std::string(bare);
+  }
+  return prefixed.empty() ? tensors : prefixed;
 }
 
 }  // namespace semsam

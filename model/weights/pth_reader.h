@@ -19,7 +19,8 @@ namespace semsam {
 bool LooksLikePth(std::span<const std::byte> bytes);
 
 // The tensors of the state dictionary, in file order, with the keys they have
-// there: of the entry "model" when the top level has one, else of the top level.
+// there: of the entry "model" or else "state_dict" when the top level has one, else
+// of the top level.
 // Values that are no tensors (an epoch number) are left out. The views point
 // into `bytes`.
 //
@@ -28,10 +29,12 @@ bool LooksLikePth(std::span<const std::byte> bytes);
 // that leaves its storage or spreads few stored numbers over many elements.
 absl::StatusOr<std::vector<TensorView>> ReadPth(std::span<const std::byte> bytes);
 
-// Names as the network has them. Published files put "model." before each key of
-// the network; other keys of such a file belong to something else and go. A file
-// in which no key has the prefix is taken as it is: the authors' own code drops
-// all of it without a word and runs with random weights.
+// Names as the network has them. Files of Semantic-SAM and training checkpoints of
+// OpenSeeD put "model.", "module." or several of these before each key of the
+// network; other keys of such a file belong to something else and go. A file in
+// which no key has a prefix, as OpenSeeD releases them, is taken as it is. (Each of
+// the two published loaders drops the other's files without a word and runs with
+// random weights.)
 std::vector<TensorView> PublishedModelTensors(std::vector<TensorView> tensors);
 
 }  // namespace semsam

@@ -18,8 +18,11 @@ namespace semsam {
 namespace {
 
 constexpr size_t kMaxNamed = 20;
-constexpr std::string_view kIgnored[] = {"criterion.", "pixel_mean", "pixel_std"};
-constexpr std::string_view kCarried[] = {"sem_seg_head.predictor.lang_encoder."};
+constexpr std::string_view kLeftovers[] = {"criterion", "pixel_mean", "pixel_std"};
+// Of no use to a configuration without words.
+constexpr std::string_view kWords[] = {"sem_seg_head.predictor.lang_encoder.",
+                                       "sem_seg_head.predictor.enc_output",
+                                       "sem_seg_head.predictor.query_"};
 
 using Names = std::vector<std::string>;
 
@@ -133,13 +136,9 @@ class Resolver {
       }
     }
     for (auto& [name, tensor] : given_) {
-      if (StartsWithAny(name, kIgnored)) continue;
-      if (StartsWithAny(name, kCarried)) {
-        SEMSAM_RETURN_IF_ERROR(CheckTensor(tensor));
-        found_.emplace(name, std::move(tensor));
-      } else {
-        problems_.unknown.push_back(ShownName(name));
-      }
+      if (StartsWithAny(name, kLeftovers)) continue;
+      if (!config.text && StartsWithAny(name, kWords)) continue;
+      problems_.unknown.push_back(ShownName(name));
     }
     SEMSAM_RETURN_IF_ERROR(ToStatus(config, problems_));
     return WeightMap(std::move(found_));

@@ -46,9 +46,9 @@ class WeightMap {
 // floating-point type and with the right shape. Left out on purpose: aliases
 // (checked to hold the values of the tensor they repeat; any one of them stands
 // in for a missing canonical name), relative_position_index (checked against
-// what the window size gives), and leftovers of training ("criterion.", and the
-// buffers pixel_mean and pixel_std). The text encoder
-// ("sem_seg_head.predictor.lang_encoder.") is carried along unchecked.
+// what the window size gives), leftovers of training (names that start with
+// "criterion", and the buffers pixel_mean and pixel_std), and, where `config` has no
+// text, the text encoder and the generic queries.
 //
 // Otherwise one INVALID_ARGUMENT names every entry that is missing, unknown, of
 // another shape or type, or in conflict with another one (20 of each at most,

@@ -29,20 +29,36 @@ struct KindRule {
 };
 
 constexpr KindRule kKinds[] = {
-    {kComputedKind, Scale::kConstant, 0, 0}, {"weight", Scale::kFanIn, 1, 0},
-    {"bias", Scale::kConstant, 0.1, 0},      {"norm", Scale::kConstant, 0.1, 1},
-    {"relpos", Scale::kConstant, 1, 0},      {"embed", Scale::kConstant, 0.7, 0},
-    {"mask_tokens", Scale::kConstant, 6, 0}, {"x@W", Scale::kFirst, 1, 0},
-    {"offset_w", Scale::kFanIn, 0.5, 0},     {"offset_b", Scale::kConstant, 4, 0},
-    {"attnw_w", Scale::kFanIn, 1, 0},        {"attnw_b", Scale::kConstant, 0.5, 0},
-    {"dec_sa_qkv", Scale::kFanIn, 1.5, 0},   {"dec_sa_out", Scale::kFanIn, 0.25, 0},
-    {"dec_ca_out", Scale::kFanIn, 0.5, 0},   {"dec_lin2", Scale::kFanIn, 0.25, 0},
-    {"ref_point_head", Scale::kFanIn, 1, 0}, {"mask_embed", Scale::kFanIn, 1, 0},
-    {"bbox_w", Scale::kFanIn, 0.2, 0},       {"bbox_b", Scale::kConstant, 0.05, 0.1},
-    {"iou_w", Scale::kFanIn, 1.5, 0},        {"iou_b", Scale::kConstant, 0.1, 1.5},
+    {kComputedKind, Scale::kConstant, 0, 0},   {"weight", Scale::kFanIn, 1, 0},
+    {"bias", Scale::kConstant, 0.1, 0},        {"norm", Scale::kConstant, 0.1, 1},
+    {"relpos", Scale::kConstant, 1, 0},        {"embed", Scale::kConstant, 0.7, 0},
+    {"mask_tokens", Scale::kConstant, 6, 0},   {"x@W", Scale::kFirst, 1, 0},
+    {"offset_w", Scale::kFanIn, 0.5, 0},       {"offset_b", Scale::kConstant, 4, 0},
+    {"attnw_w", Scale::kFanIn, 1, 0},          {"attnw_b", Scale::kConstant, 0.5, 0},
+    {"dec_sa_qkv", Scale::kFanIn, 1.5, 0},     {"dec_sa_out", Scale::kFanIn, 0.25, 0},
+    {"dec_ca_out", Scale::kFanIn, 0.5, 0},     {"dec_lin2", Scale::kFanIn, 0.25, 0},
+    {"ref_point_head", Scale::kFanIn, 1, 0},   {"mask_embed", Scale::kFanIn, 1, 0},
+    {"bbox_w", Scale::kFanIn, 0.2, 0},         {"bbox_b", Scale::kConstant, 0.05, 0.1},
+    {"iou_w", Scale::kFanIn, 1.5, 0},          {"iou_b", Scale::kConstant, 0.1, 1.5},
+    {"text_qkv", Scale::kFanIn, 1, 0},         {"text_tokens", Scale::kConstant, 1, 0},
+    {"logit_scale", Scale::kConstant, 0, 4.6},
 };
 
-const KindRule& Rule(std::string_view kind) {
+// Models with generic queries: a larger feed-forward keeps hundreds of them
+// apart, which without training would all but coincide.
+constexpr KindRule kGenericQueryKinds[] = {
+    {"dec_lin1", Scale::kFanIn, 2, 0},       {"dec_lin1_b", Scale::kConstant, 0.1, -3},
+    {"dec_lin2", Scale::kFanIn, 2, 0},       {"dec_sa_out", Scale::kFanIn, 0.1, 0},
+    {"dec_ca_out", Scale::kFanIn, 0.3, 0},   {"text_qkv", Scale::kFanIn, 3, 0},
+    {"text_tokens", Scale::kConstant, 3, 0}, {"logit_scale", Scale::kConstant, 0, 3.9},
+};
+
+const KindRule& Rule(std::string_view kind, bool generic_queries) {
+  if (generic_queries) {
+    for (const KindRule& rule : kGenericQueryKinds) {
+      if (rule.kind == kind) return rule;
+    }
+  }
   for (const KindRule& rule : kKinds) {
     if (rule.kind == kind) return rule;
   }
@@ -62,8 +78,12 @@ double ScaleOf(const KindRule& rule, const Shape& shape) {
 // Collects specs; the methods are the building blocks of the network.
 class TableBuilder {
  public:
+  explicit TableBuilder(bool generic_queries) : generic_queries_(generic_queries) {}
+
+  bool generic_queries() const { return generic_queries_; }
+
   WeightSpec& Add(std::string name, Shape shape, const char* kind) {
-    const KindRule& rule = Rule(kind);
+    const KindRule& rule = Rule(kind, generic_queries_);
     const auto scale = static_cast<float>(ScaleOf(rule, shape));
     WeightSpec& spec = specs_.emplace_back();
     spec.seed_name = name;
@@ -75,8 +95,8 @@ class TableBuilder {
     return spec;
   }
 
-  void AddOptional(std::string name, Shape shape, const char* kind) {
-    Add(std::move(name), std::move(shape), kind).optional = true;
+  void AddOptional(std::string name, Shape shape, const char* kind, bool required = false) {
+    Add(std::move(name), std::move(shape), kind).optional = !required;
   }
 
   void Norm(const std::string& name, int64_t width) {
@@ -114,6 +134,7 @@ class TableBuilder {
   std::vector<WeightSpec> Take() { return std::move(specs_); }
 
  private:
+  bool generic_queries_;
   std::vector<WeightSpec> specs_;
 };
 
@@ -161,17 +182,18 @@ void AddDeformableAttention(TableBuilder& table, const std::string& name, int64_
   table.Weights(name + ".output_proj", {width, width}, output_kind);
 }
 
-// Brings the backbone's res3, res4, res5 to one width; levels beyond those are
-// strided convolutions, the first of them of res5.
+// Brings the backbone's maps, res5 and those before it, to one width; levels
+// beyond those are strided convolutions, the first of them of res5.
 void AddInputProjections(TableBuilder& table, const std::string& name, const ModelConfig& config) {
   const std::array<int, 4> channels = BackboneChannels(config.backbone);
   const int64_t width = config.pixel_decoder.hidden_dim;
+  const int from_backbone = config.pixel_decoder.backbone_levels;
   for (int level = 0; level < config.pixel_decoder.feature_levels; ++level) {
     const std::string projection = absl::StrCat(name, ".input_proj.", level);
-    if (level < 3) {
-      table.Weights(projection + ".0", {width, channels[level + 1], 1, 1});
+    if (level < from_backbone) {
+      table.Weights(projection + ".0", {width, channels[4 - from_backbone + level], 1, 1});
     } else {
-      table.Weights(projection + ".0", {width, level == 3 ? channels[3] : width, 3, 3});
+      table.Weights(projection + ".0", {width, level == from_backbone ? channels[3] : width, 3, 3});
     }
     table.Norm(projection + ".1", width);
   }
@@ -212,9 +234,56 @@ void AddDecoderLayer(TableBuilder& table, const std::string& layer, const ModelC
   table.Add(layer + ".self_attn.in_proj_bias", {3 * width}, "bias");
   table.Weights(layer + ".self_attn.out_proj", {width, width}, "dec_sa_out");
   table.Norm(layer + ".norm2", width);
-  table.Weights(layer + ".linear1", {decoder.ffn_dim, width});
+  const bool generic = table.generic_queries();
+  table.Weights(layer + ".linear1", {decoder.ffn_dim, width}, generic ? "dec_lin1" : "weight",
+                generic ? "dec_lin1_b" : "bias");
   table.Weights(layer + ".linear2", {width, decoder.ffn_dim}, "dec_lin2");
   table.Norm(layer + ".norm3", width);
+}
+
+// Chooses generic queries among the tokens of the image.
+void AddQuerySelection(TableBuilder& table, const std::string& name, int64_t width,
+                       int64_t learned) {
+  table.Weights(name + ".enc_output", {width, width});
+  table.Norm(name + ".enc_output_norm", width);
+  if (learned == 0) return;
+  table.Add(name + ".query_feat.weight", {learned, width}, "embed").scale = 1;
+  table.Add(name + ".query_embed.weight", {learned, 4}, "embed").scale = 1.5f;
+}
+
+void AddTextEncoder(TableBuilder& table, const std::string& name, const TextConfig& text,
+                    int64_t text_dim) {
+  const int64_t width = text.width;
+  table.Add(name + ".lang_proj", {width, text_dim}, "x@W");
+  table.Add(name + ".logit_scale", {}, "logit_scale");
+  const std::string tower = name + ".lang_encoder";
+  table.Add(tower + ".positional_embedding", {text.context, width}, "embed").scale = 0.5f;
+  table.Add(tower + ".token_embedding.weight", {text.vocabulary_size, width}, "text_tokens");
+  for (int i = 0; i < text.layers; ++i) {
+    const std::string block = absl::StrCat(tower, ".resblocks.", i);
+    table.Add(block + ".attn.in_proj_weight", {3 * width, width}, "text_qkv");
+    table.Add(block + ".attn.in_proj_bias", {3 * width}, "bias");
+    table.Weights(block + ".attn.out_proj", {width, width});
+    table.Norm(block + ".ln_1", width);
+    table.Weights(block + ".mlp.c_fc", {text.mlp_ratio * width, width});
+    table.Weights(block + ".mlp.c_proj", {width, text.mlp_ratio * width});
+    table.Norm(block + ".ln_2", width);
+  }
+  table.Norm(tower + ".ln_final", width);
+}
+
+// What meets the text embeddings.
+void AddClassHeads(TableBuilder& table, const std::string& name, const ModelConfig& config) {
+  const int64_t text_dim = config.decoder.text_dim;
+  const int64_t width = config.pixel_decoder.hidden_dim;
+  const Capabilities& can = config.capabilities;
+  table.AddOptional(name + ".lang_mapper", {text_dim, width}, "x@W");
+  table.AddOptional(name + ".class_embed", {width, text_dim}, "x@W",
+                    /*required=*/can.object_labels || can.vocabulary);
+  if (can.part_labels || can.click_prompts) {
+    table.AddOptional(name + ".class_embed_part", {width, text_dim}, "x@W",
+                      /*required=*/can.part_labels);
+  }
 }
 
 void AddPredictor(TableBuilder& table, const ModelConfig& config) {
@@ -222,13 +291,15 @@ void AddPredictor(TableBuilder& table, const ModelConfig& config) {
   const DecoderConfig& decoder = config.decoder;
   const int64_t width = config.pixel_decoder.hidden_dim;
 
-  table.AddOptional(name + ".lang_mapper", {decoder.text_dim, width}, "x@W");
-  table.AddOptional(name + ".class_embed", {width, decoder.text_dim}, "x@W");
-  table.AddOptional(name + ".class_embed_part", {width, decoder.text_dim}, "x@W");
+  AddClassHeads(table, name, config);
+  if (config.vocabulary) {
+    AddQuerySelection(table, name, width, config.vocabulary->learned_queries);
+  }
+  if (config.text) AddTextEncoder(table, name + ".lang_encoder", *config.text, decoder.text_dim);
   table.Mlp(name + ".mask_embed", {width, width, width, config.pixel_decoder.mask_dim},
             "mask_embed");
   const std::string norm = name + ".decoder_norm";
-  TableBuilder norm_table;
+  TableBuilder norm_table(table.generic_queries());
   norm_table.Norm(norm, width);
   const std::vector<WeightSpec> norm_specs = norm_table.Take();
   table.AddAs(norm_specs, norm, norm);
@@ -240,7 +311,7 @@ void AddPredictor(TableBuilder& table, const ModelConfig& config) {
 
   // One box MLP, reachable under two names a layer and one of its own.
   const std::string box = name + "._bbox_embed";
-  TableBuilder box_table;
+  TableBuilder box_table(table.generic_queries());
   box_table.Mlp(box, {width, width, width, 4}, "bbox_w", "bbox_b");
   const std::vector<WeightSpec> box_specs = box_table.Take();
   const auto add_box = [&](const std::string& at) { table.AddAs(box_specs, box, at); };
@@ -248,6 +319,7 @@ void AddPredictor(TableBuilder& table, const ModelConfig& config) {
   add_box(box);
   for (int i = 0; i < decoder.layers; ++i) add_box(absl::StrCat(name, ".bbox_embed.", i));
 
+  if (decoder.tokens == 0) return;
   table.Mlp(name + ".iou_prediction_head", {width, width, width, 1}, "iou_w", "iou_b");
   table.Add(name + ".mask_tokens.weight", {decoder.tokens, width}, "mask_tokens");
   table.Add(name + ".pb_embedding.weight", {2, width}, "embed");
@@ -257,7 +329,7 @@ void AddPredictor(TableBuilder& table, const ModelConfig& config) {
 }  // namespace
 
 std::vector<WeightSpec> WeightTable(const ModelConfig& config) {
-  TableBuilder table;
+  TableBuilder table(config.vocabulary.has_value());
   AddSwin(table, std::get<SwinConfig>(config.backbone));
   AddPixelDecoder(table, config);
   AddPredictor(table, config);

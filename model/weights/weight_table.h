@@ -31,7 +31,8 @@ struct WeightSpec {
   std::string kind;
   float offset = 0;  // deterministic fill: offset + scale * u, u in [-1, 1)
   float scale = 0;
-  // A click can be answered without it: computed tensors and the class heads.
+  // The model keeps to its capabilities without it: computed tensors, and what of
+  // the class heads nothing claims to use.
   bool optional = false;
 
   bool is_alias() const { return name != seed_name; }

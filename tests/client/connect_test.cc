@@ -31,6 +31,8 @@ TEST(ClientOptionsTest, EveryOptionThatCannotWorkIsNamed) {
       {"default_timeout", [](ClientOptions& o) { o.default_timeout = absl::ZeroDuration(); }},
       {"default_upload_timeout",
        [](ClientOptions& o) { o.default_upload_timeout = absl::ZeroDuration(); }},
+      {"default_long_timeout",
+       [](ClientOptions& o) { o.default_long_timeout = absl::ZeroDuration(); }},
       {"chunk_bytes", [](ClientOptions& o) { o.chunk_bytes = 0; }},
       {"chunk_bytes", [](ClientOptions& o) { o.chunk_bytes = 3 << 20; }},
       {"max_message_bytes", [](ClientOptions& o) { o.max_message_bytes = 0; }},
@@ -132,6 +134,10 @@ TEST(GetServerInfoTest, ConvertsEveryField) {
   sent.mutable_limits()->mutable_max_session_age()->set_seconds(8);
   sent.mutable_limits()->set_max_queued_requests(9);
   sent.mutable_limits()->mutable_default_deadline()->set_nanos(10'000'000);
+  sent.mutable_limits()->set_max_words(11);
+  sent.mutable_limits()->set_max_word_characters(12);
+  sent.mutable_limits()->set_max_points_per_side(13);
+  sent.mutable_limits()->set_max_labelled_masks(14);
   const auto client = Client::Connect({.target = server.address()});
   ASSERT_TRUE(client.ok()) << client.status();
   const auto info = (*client)->GetServerInfo();
@@ -160,6 +166,10 @@ TEST(GetServerInfoTest, ConvertsEveryField) {
   EXPECT_EQ(info->limits.max_session_age, absl::Seconds(8));
   EXPECT_EQ(info->limits.max_queued_requests, 9);
   EXPECT_EQ(info->limits.default_deadline, absl::Milliseconds(10));
+  EXPECT_EQ(info->limits.max_words, 11);
+  EXPECT_EQ(info->limits.max_word_characters, 12);
+  EXPECT_EQ(info->limits.max_points_per_side, 13);
+  EXPECT_EQ(info->limits.max_labelled_masks, 14);
 }
 
 TEST(CheckHealthTest, FollowsTheServersRecord) {

@@ -309,10 +309,12 @@ grpc::Status ScriptedService::Segment(grpc::ServerContext* context,
   if (grpc::Status status = FindImage(request->session_id(), request->image_id()); !status.ok()) {
     return status;
   }
+  if (grpc::Status status = CheckLabels(request->labels()); !status.ok()) return status;
   std::vector<v1::Mask> masks;
   v1::SegmentResponse last;
   Answer(request->prompts(), request->options(), masks, *last.mutable_summary());
   for (v1::Mask& mask : masks) {
+    Label(request->labels(), mask);
     v1::SegmentResponse response;
     *response.mutable_mask() = std::move(mask);
     if (!writer->Write(response)) return grpc::Status::CANCELLED;
@@ -333,9 +335,13 @@ grpc::Status ScriptedService::SegmentOnce(grpc::ServerContext*,
     grpc::Status status = FindImage(reference.session_id(), reference.image_id());
     if (!status.ok()) return status;
   }
+  if (grpc::Status status = CheckLabels(request->labels()); !status.ok()) return status;
   std::vector<v1::Mask> masks;
   Answer(request->prompts(), request->options(), masks, *response->mutable_summary());
-  for (v1::Mask& mask : masks) *response->add_masks() = std::move(mask);
+  for (v1::Mask& mask : masks) {
+    Label(request->labels(), mask);
+    *response->add_masks() = std::move(mask);
+  }
   return grpc::Status::OK;
 }
 

@@ -2,8 +2,10 @@
 // loopback port of its own.
 //
 // Left alone it behaves: it keeps sessions and images, and answers every click
-// with a square and every box with itself, one mask a level. A test replaces a
-// whole call by its hook. Hooks run on gRPC's threads.
+// with a square and every box with itself, one mask a level. Words it likes in
+// their order: the first word of a list is the surest label, and every word has
+// a region. Everything is three nested squares. A test replaces a whole call by
+// its hook. Hooks run on gRPC's threads.
 #ifndef SEMSAM_TESTS_CLIENT_SCRIPTED_SERVER_H_
 #define SEMSAM_TESTS_CLIENT_SCRIPTED_SERVER_H_
 
@@ -30,25 +32,43 @@ struct UploadRecord {
 class ScriptedService final : public v1::SegmentationService::Service {
  public:
   using SegmentWriter = grpc::ServerWriter<v1::SegmentResponse>;
+  using VocabularyWriter = grpc::ServerWriter<v1::SegmentVocabularyResponse>;
+  using GenerateWriter = grpc::ServerWriter<v1::GenerateMasksResponse>;
 
   ScriptedService();
 
   // Set before the first call.
   v1::GetServerInfoResponse info;
-  v1::ImageSize image_size;  // of every upload
+  v1::ImageSize image_size;            // of every upload
+  std::string panoptic_png = "a PNG";  // what SegmentVocabulary answers
+
+  // Says that the model knows words.
+  void KnowWords();
 
   // Replace a call, or its start, from the next one on. Calls that already run
   // keep their hook, so it must own what it uses.
   using SegmentHook =
       std::function<grpc::Status(grpc::ServerContext&, const v1::SegmentRequest&, SegmentWriter&)>;
   using UploadHook = std::function<grpc::Status(const v1::UploadImageHeader&)>;
+  using VocabularyHook = std::function<grpc::Status(
+      grpc::ServerContext&, const v1::SegmentVocabularyRequest&, VocabularyWriter&)>;
+  using GenerateHook = std::function<grpc::Status(
+      grpc::ServerContext&, const v1::GenerateMasksRequest&, GenerateWriter&)>;
+  using RefreshHook =
+      std::function<grpc::Status(const v1::RefreshLabelsRequest&, v1::RefreshLabelsResponse&)>;
   void OnSegment(SegmentHook hook);
+  void OnVocabulary(VocabularyHook hook);
+  void OnGenerate(GenerateHook hook);
+  void OnRefresh(RefreshHook hook);
   // Called with the header, before any chunk is read.
   void OnUploadHeader(UploadHook hook);
 
   std::vector<UploadRecord> uploads() const;
   std::vector<v1::SegmentRequest> segment_requests() const;
   std::vector<v1::SegmentOnceRequest> once_requests() const;
+  std::vector<v1::RefreshLabelsRequest> refresh_requests() const;
+  std::vector<v1::SegmentVocabularyRequest> vocabulary_requests() const;
+  std::vector<v1::GenerateMasksRequest> generate_requests() const;
   // Of the latest call.
   std::multimap<std::string, std::string> metadata() const;
   size_t open_sessions() const;
@@ -70,6 +90,13 @@ class ScriptedService final : public v1::SegmentationService::Service {
                        SegmentWriter* writer) override;
   grpc::Status SegmentOnce(grpc::ServerContext* context, const v1::SegmentOnceRequest* request,
                            v1::SegmentOnceResponse* response) override;
+  grpc::Status RefreshLabels(grpc::ServerContext* context, const v1::RefreshLabelsRequest* request,
+                             v1::RefreshLabelsResponse* response) override;
+  grpc::Status SegmentVocabulary(grpc::ServerContext* context,
+                                 const v1::SegmentVocabularyRequest* request,
+                                 VocabularyWriter* writer) override;
+  grpc::Status GenerateMasks(grpc::ServerContext* context, const v1::GenerateMasksRequest* request,
+                             GenerateWriter* writer) override;
 
  private:
   v1::Image AddImage(v1::Session& session, const std::string& sha256)
@@ -78,9 +105,16 @@ class ScriptedService final : public v1::SegmentationService::Service {
   void Answer(const google::protobuf::RepeatedPtrField<v1::Prompt>& prompts,
               const v1::SegmentOptions& options, std::vector<v1::Mask>& masks,
               v1::SegmentSummary& summary) const;
+  // FAILED_PRECONDITION for words that the model does not know.
+  grpc::Status CheckLabels(const v1::LabelOptions& labels) const;
+  // Names `mask` and remembers it.
+  void Label(const v1::LabelOptions& labels, v1::Mask& mask);
 
   mutable Mutex mutex_;
   SegmentHook on_segment_ ABSL_GUARDED_BY(mutex_);
+  VocabularyHook on_vocabulary_ ABSL_GUARDED_BY(mutex_);
+  GenerateHook on_generate_ ABSL_GUARDED_BY(mutex_);
+  RefreshHook on_refresh_ ABSL_GUARDED_BY(mutex_);
   UploadHook on_upload_header_ ABSL_GUARDED_BY(mutex_);
   int next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<std::string, v1::Session> sessions_ ABSL_GUARDED_BY(mutex_);
@@ -88,6 +122,10 @@ class ScriptedService final : public v1::SegmentationService::Service {
   std::vector<UploadRecord> uploads_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::SegmentRequest> segment_requests_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::SegmentOnceRequest> once_requests_ ABSL_GUARDED_BY(mutex_);
+  uint64_t last_mask_id_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<v1::RefreshLabelsRequest> refresh_requests_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::SegmentVocabularyRequest> vocabulary_requests_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::GenerateMasksRequest> generate_requests_ ABSL_GUARDED_BY(mutex_);
   std::multimap<std::string, std::string> metadata_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -22,6 +22,7 @@ import pycocotools.mask
 
 CHUNK_BYTES = 64 << 10
 TIMEOUT_S = 60
+LONG_TIMEOUT_S = 300  # of calls about the whole picture
 
 
 def generate_stubs(proto_dir, out_dir):
@@ -75,6 +76,7 @@ class Peer:
     def __init__(self, server):
         self.masks = importlib.import_module("semsam.v1.mask_pb2")
         self.prompts = importlib.import_module("semsam.v1.prompt_pb2")
+        self.words = importlib.import_module("semsam.v1.words_pb2")
         self.service = importlib.import_module("semsam.v1.segmentation_service_pb2")
         stubs = importlib.import_module("semsam.v1.segmentation_service_pb2_grpc")
         self.channel = grpc.insecure_channel(server)
@@ -115,33 +117,98 @@ class Peer:
     def box(self, x0, y0, x1, y1, **fields):
         return self.prompts.Prompt(box=self.prompts.Box(x0=x0, y0=y0, x1=x1, y1=y1), **fields)
 
-    def segment(self, session_id, image_id, prompts, **options):
+    def word_list(self, words, mode="TEXT_MODE_UNSPECIFIED"):
+        return self.words.WordList(words=words, mode=self.words.TextMode.Value(mode))
+
+    def labels(self, objects=(), parts=(), mode="TEXT_MODE_UNSPECIFIED", **fields):
+        return self.words.LabelOptions(
+            objects=self.word_list(objects, mode) if objects else None,
+            parts=self.word_list(parts, mode) if parts else None,
+            **fields,
+        )
+
+    def segment(self, session_id, image_id, prompts, labels=None, **options):
         """All masks of one streamed call, and its summary."""
         request = self.service.SegmentRequest(
             session_id=session_id,
             image_id=image_id,
             prompts=prompts,
             options=self.service.SegmentOptions(**options),
+            labels=labels,
         )
-        masks, summary = [], None
-        for response in self.stub.Segment(request, timeout=TIMEOUT_S):
-            if summary is not None:
-                raise AssertionError("the stream went on after its summary")
-            if response.WhichOneof("payload") == "summary":
-                summary = response.summary
-            else:
-                masks.append(response.mask)
-        if summary is None:
-            raise AssertionError("the stream ended without a summary")
-        return masks, summary
+        stream = read_stream(self.stub.Segment(request, timeout=TIMEOUT_S))
+        return stream.of("mask"), stream.summary
 
-    def segment_once(self, image_bytes, prompts, **options):
+    def segment_once(self, image_bytes, prompts, labels=None, **options):
         request = self.service.SegmentOnceRequest(
             image_bytes=image_bytes,
             prompts=prompts,
             options=self.service.SegmentOptions(**options),
+            labels=labels,
         )
         return self.stub.SegmentOnce(request, timeout=TIMEOUT_S)
+
+    def refresh(self, session_id, mask_ids, labels):
+        request = self.service.RefreshLabelsRequest(
+            session_id=session_id, mask_ids=mask_ids, labels=labels)
+        return self.stub.RefreshLabels(request, timeout=TIMEOUT_S)
+
+    def vocabulary(self, session_id, image_id, things=(), stuff=(), parts=(), **options):
+        """One streamed call, read to its end."""
+        request = self.service.SegmentVocabularyRequest(
+            session_id=session_id,
+            image_id=image_id,
+            things=self.word_list(things) if things else None,
+            stuff=self.word_list(stuff) if stuff else None,
+            parts=self.word_list(parts) if parts else None,
+            options=self.service.VocabularyOptions(**options),
+        )
+        return read_stream(self.stub.SegmentVocabulary(request, timeout=LONG_TIMEOUT_S))
+
+    def generate_request(self, session_id, image_id, labels=None, **options):
+        return self.service.GenerateMasksRequest(
+            session_id=session_id,
+            image_id=image_id,
+            options=self.service.GenerateMasksOptions(**options),
+            labels=labels,
+        )
+
+    def generate(self, session_id, image_id, labels=None, **options):
+        """One streamed call, read to its end."""
+        request = self.generate_request(session_id, image_id, labels, **options)
+        return read_stream(self.stub.GenerateMasks(request, timeout=LONG_TIMEOUT_S))
+
+    def send_bytes(self, method, data):
+        """Calls a method of the service with bytes that no stub would send."""
+        call = self.channel.unary_stream(f"/semsam.v1.SegmentationService/{method}")
+        return list(call(data, timeout=TIMEOUT_S))
+
+
+@dataclasses.dataclass
+class Stream:
+    """What one answer held, in the order it came."""
+
+    messages: list  # (kind, message), the summary left out
+    summary: object
+
+    def of(self, kind):
+        return [message for name, message in self.messages if name == kind]
+
+
+def read_stream(responses):
+    """Reads to the end; the summary must come, and come last."""
+    messages, summary = [], None
+    for response in responses:
+        if summary is not None:
+            raise AssertionError("the stream went on after its summary")
+        kind = response.WhichOneof("payload")
+        if kind == "summary":
+            summary = response.summary
+        else:
+            messages.append((kind, getattr(response, kind)))
+    if summary is None:
+        raise AssertionError("the stream ended without a summary")
+    return Stream(messages, summary)
 
 
 def coco_rle(mask):
@@ -166,3 +233,22 @@ def pixels(mask):
         rows = numpy.frombuffer(mask.packed_bits, numpy.uint8).reshape(shape[0], -1)
         return numpy.unpackbits(rows, axis=1, bitorder="big")[:, : shape[1]].astype(bool)
     raise AssertionError(f"no pixels in {encoding}")
+
+
+def panoptic_ids(panoptic):
+    """The segment of every pixel [height, width], by panopticapi's convention."""
+    image = PIL.Image.open(io.BytesIO(panoptic.png))
+    if image.mode != "RGB":
+        raise AssertionError(f"a panoptic map of mode {image.mode}")
+    channels = numpy.asarray(image).astype(numpy.int64)
+    return channels[..., 0] + 256 * channels[..., 1] + 65536 * channels[..., 2]
+
+
+def bounds(mask):
+    """x, y, width and height of the set pixels; zeros if there are none."""
+    rows, columns = numpy.any(mask, axis=1), numpy.any(mask, axis=0)
+    if not rows.any():
+        return [0, 0, 0, 0]
+    y0, y1 = numpy.flatnonzero(rows)[[0, -1]]
+    x0, x1 = numpy.flatnonzero(columns)[[0, -1]]
+    return [int(x0), int(y0), int(x1 - x0 + 1), int(y1 - y0 + 1)]

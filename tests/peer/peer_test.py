@@ -24,46 +24,17 @@ except ImportError:
 import numpy
 import pycocotools.mask
 
+import fixture
 import images
 import peer
+# unittest finds these here.
+from everything_test import BadGridTest, EverythingTest
+from fixture import PeerCase
+from labels_test import LabelTest, RefreshTest, WordlessTest
+from vocabulary_test import BadWordsTest, VocabularyTest
 
 SERVICE = "semsam.v1.SegmentationService"
 GRPCURL_TIMEOUT_S = 60
-# Share of pixels that may differ where only the order of sums does.
-ROUNDING_SHARE = 1e-3
-
-# Set from the command line.
-SERVER = ""
-PHOTO = b""
-
-
-class PeerCase(unittest.TestCase):
-    """A session with the photo in it."""
-
-    def setUp(self):
-        self.peer = peer.Peer(SERVER)
-        self.addCleanup(self.peer.channel.close)
-        self.session = self.peer.create_session()
-        self.addCleanup(self.end_session)
-        self.image = self.peer.upload(self.session, PHOTO)
-        self.height, self.width = self.image.size.height, self.image.size.width
-        self.centre = self.peer.click(self.width / 2, self.height / 2)
-
-    def end_session(self):
-        try:
-            self.peer.delete_session(self.session)
-        except grpc.RpcError as error:
-            self.assertEqual(error.code(), grpc.StatusCode.NOT_FOUND)
-
-    def segment(self, prompts, **options):
-        return self.peer.segment(self.session, self.image.image_id, prompts, **options)
-
-    def assert_nearly_equal(self, first, second):
-        self.assertEqual(len(first), len(second))
-        for a, b in zip(first, second):
-            self.assertEqual(a.level, b.level)
-            share = numpy.mean(peer.pixels(a) != peer.pixels(b))
-            self.assertLessEqual(share, ROUNDING_SHARE, f"level {a.level}")
 
 
 class MainJobTest(PeerCase):
@@ -155,7 +126,7 @@ class MainJobTest(PeerCase):
         self.assert_nearly_equal(alone, [mask for mask in together if mask.prompt_index == 1])
 
     def test_one_answer_equals_the_stream(self):
-        answer = self.peer.segment_once(PHOTO, [self.centre])
+        answer = self.peer.segment_once(fixture.PHOTO, [self.centre])
         streamed, _ = self.segment([self.centre])
         self.assert_nearly_equal(streamed, list(answer.masks))
         self.assertEqual(answer.summary.masks_sent, len(answer.masks))
@@ -186,26 +157,6 @@ class MainJobTest(PeerCase):
 
 class BadInputTest(PeerCase):
     """Wrong requests get the right error, name their field, and harm nobody else."""
-
-    def assert_refused(self, call, code, reasons, fields):
-        """`fields` empty: no field. Several mean that any will do."""
-        with self.assertRaises(grpc.RpcError) as raised:
-            call()
-        failure = peer.read_failure(raised.exception)
-        self.assertEqual(failure.code, code, failure)
-        self.assertIn(failure.reason, reasons, failure)
-        self.assertEqual(failure.domain, "semsam")
-        self.assertTrue(failure.message)
-        if fields:
-            self.assertIn(failure.field, fields, failure)
-        else:
-            self.assertEqual(failure.field, "")
-        # Alive, and the session beside it unharmed.
-        self.assertTrue(self.segment([self.centre])[0])
-        return failure
-
-    def assert_invalid(self, call, reasons, *fields):
-        return self.assert_refused(call, grpc.StatusCode.INVALID_ARGUMENT, reasons, fields)
 
     def test_clicks_outside(self):
         for x, y, field in ((self.width + 1, 1, "x"), (-1, 1, "x"), (1, self.height + 1, "y"),
@@ -254,7 +205,7 @@ class BadInputTest(PeerCase):
         image_id = self.image.image_id
         self.assert_refused(lambda: self.peer.segment("nobody", image_id, [self.centre]),
                             not_found, {"SESSION_NOT_FOUND"}, ())
-        self.assert_refused(lambda: self.peer.upload("nobody", PHOTO),
+        self.assert_refused(lambda: self.peer.upload("nobody", fixture.PHOTO),
                             not_found, {"SESSION_NOT_FOUND"}, ())
         self.assert_refused(lambda: self.peer.segment(self.session, "nothing", [self.centre]),
                             not_found, {"IMAGE_NOT_FOUND"}, ())
@@ -309,7 +260,7 @@ class BadInputTest(PeerCase):
             {"UPLOAD_PROTOCOL"}, "header.total_bytes")
         self.assert_invalid(
             lambda: self.peer.send([self.peer.header(self.session, sha256="0" * 64),
-                                    self.peer.chunk(PHOTO[:1000])]),
+                                    self.peer.chunk(fixture.PHOTO[:1000])]),
             {"DIGEST_MISMATCH", "IMAGE_UNDECODABLE"}, "header.sha256", "chunk")
 
 
@@ -325,32 +276,32 @@ class ReflectionTest(unittest.TestCase):
         return done.stdout
 
     def test_lists_the_service_and_its_calls(self):
-        self.assertIn(SERVICE, self.grpcurl(SERVER, "list").split())
-        calls = self.grpcurl(SERVER, "list", SERVICE).split()
-        for call in ("GetServerInfo", "CreateSession", "UploadImage", "Segment", "SegmentOnce"):
+        self.assertIn(SERVICE, self.grpcurl(fixture.SERVER, "list").split())
+        calls = self.grpcurl(fixture.SERVER, "list", SERVICE).split()
+        for call in ("GetServerInfo", "CreateSession", "UploadImage", "Segment", "SegmentOnce",
+                     "RefreshLabels", "SegmentVocabulary", "GenerateMasks"):
             self.assertIn(f"{SERVICE}.{call}", calls)
 
     def test_calls_it(self):
-        info = json.loads(self.grpcurl(SERVER, f"{SERVICE}/GetServerInfo"))
+        info = json.loads(self.grpcurl(fixture.SERVER, f"{SERVICE}/GetServerInfo"))
         self.assertTrue(info["model"]["name"])
         self.assertEqual(info["model"]["levels"][0]["level"], 1)
 
     def test_health_is_served(self):
-        answer = json.loads(self.grpcurl("-d", json.dumps({"service": SERVICE}), SERVER,
+        answer = json.loads(self.grpcurl("-d", json.dumps({"service": SERVICE}), fixture.SERVER,
                                          "grpc.health.v1.Health/Check"))
         self.assertEqual(answer["status"], "SERVING")
 
 
 def main():
-    global SERVER, PHOTO
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server", required=True, metavar="HOST:PORT")
     parser.add_argument("--proto-dir", required=True, type=pathlib.Path, metavar="PATH")
     parser.add_argument("--image", type=pathlib.Path, metavar="FILE", help="else one is drawn")
     arguments, rest = parser.parse_known_args()
-    SERVER = arguments.server
+    fixture.SERVER = arguments.server
     drawn = images.encode(images.scene(300, 450), "PNG")
-    PHOTO = arguments.image.read_bytes() if arguments.image else drawn
+    fixture.PHOTO = arguments.image.read_bytes() if arguments.image else drawn
     with tempfile.TemporaryDirectory() as stubs:
         peer.generate_stubs(arguments.proto_dir, stubs)
         unittest.main(argv=[sys.argv[0], *rest], verbosity=2)

@@ -4,12 +4,16 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <utility>
 
+#include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "server/app/server_app.h"
 #include "server/app/server_flags.h"
 #include "tests/fakes/fake_segmenter.h"
+
+ABSL_FLAG(bool, words, false, "the model names objects and parts, and finds what words name");
 
 int main(int argc, char** argv) {
   semsam::BlockStopSignals();
@@ -18,5 +22,8 @@ int main(int argc, char** argv) {
     std::cerr << "fake_server takes flags only; see --help\n";
     return EXIT_FAILURE;
   }
-  return semsam::RunServer(semsam::OptionsFromFlags(), std::make_unique<semsam::FakeSegmenter>());
+  semsam::FakeSegmenterOptions fake;
+  if (absl::GetFlag(FLAGS_words)) fake.config = semsam::WithWords(fake.config);
+  return semsam::RunServer(semsam::OptionsFromFlags(),
+                           std::make_unique<semsam::FakeSegmenter>(std::move(fake)));
 }

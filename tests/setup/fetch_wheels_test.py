@@ -394,5 +394,25 @@ class GpuTest(FetchTest):
         ]))
 
 
+class TableTest(unittest.TestCase):
+    """The table that is shipped."""
+
+    def test_keeps_what_the_build_looks_for(self):
+        table = json.loads((ROOT / "deploy/wheels.json").read_text())
+        searched = "\n".join((ROOT / name).read_text() for name in (
+            "deploy/cmake/SemsamDependencies.cmake", "model/text/CMakeLists.txt",
+            "proto/CMakeLists.txt"))
+        for tree, entry in table.items():
+            self.assertIn("${SEMSAM_CACHE}/" + tree, searched)
+            for wheel in entry["wheels"]:
+                self.assertRegex(wheel["sha256"], "^[0-9a-f]{64}$")
+        # One file of a wheel of many, and the licence that goes with it.
+        vocabulary, licenses = table["clip"]["keep"]
+        folder, name = vocabulary.rsplit("/", 1)
+        self.assertIn("${SEMSAM_CACHE}/clip/" + folder, searched)
+        self.assertIn(name, searched)
+        self.assertRegex(licenses, r"\.dist-info/licenses/$")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -29,25 +29,34 @@ inline bool HaveParity() { return std::filesystem::exists(SEMSAM_PARITY_DIR "/go
     GTEST_SKIP() << "the numeric reference is not here (" << SEMSAM_PARITY_DIR << ")"; \
   }
 
-// A float32 or uint8 array below the parity folder; fails the test if it is not
-// there.
+// A float32, int32 or uint8 array below the parity folder; fails the test if it is
+// not there.
 inline at::Tensor ReadGolden(const std::string& name) {
   const absl::StatusOr<NpyArray> array = ReadNpy(std::string(SEMSAM_PARITY_DIR "/") + name);
   if (!array.ok()) {
     ADD_FAILURE() << array.status();
     return at::zeros({1});
   }
-  const at::ScalarType type = array->dtype == DType::kUInt8 ? at::kByte : at::kFloat;
-  EXPECT_TRUE(array->dtype == DType::kUInt8 || array->dtype == DType::kFloat32) << name;
-  return at::from_blob(const_cast<std::byte*>(array->data.data()), array->shape, type).clone();
+  const std::map<DType, at::ScalarType> types = {
+      {DType::kUInt8, at::kByte}, {DType::kInt32, at::kInt}, {DType::kFloat32, at::kFloat}};
+  const auto type = types.find(array->dtype);
+  if (type == types.end()) {
+    ADD_FAILURE() << name << " is " << DTypeName(array->dtype);
+    return at::zeros({1});
+  }
+  return at::from_blob(const_cast<std::byte*>(array->data.data()), array->shape, type->second)
+      .clone();
 }
 
-// Every how many elements a golden of the network keeps, by its name in
-// goldens.tsv.
-inline int64_t GoldenStride(const std::string& name) {
-  static const std::map<std::string, int64_t> strides = [] {
-    std::map<std::string, int64_t> result;
-    std::ifstream table(SEMSAM_PARITY_DIR "/goldens.tsv");
+// Every how many elements a golden of the network keeps, by its name in a table of
+// the parity folder.
+inline int64_t GoldenStride(const std::string& name,
+                            const std::string& table_name = "goldens.tsv") {
+  static auto* tables = new std::map<std::string, std::map<std::string, int64_t>>();
+  const auto [entry, added] = tables->try_emplace(table_name);
+  std::map<std::string, int64_t>& strides = entry->second;
+  if (added) {
+    std::ifstream table(SEMSAM_PARITY_DIR "/" + table_name);
     std::string line;
     std::getline(table, line);
     while (std::getline(table, line)) {
@@ -56,13 +65,12 @@ inline int64_t GoldenStride(const std::string& name) {
       std::getline(fields, file, '\t');
       for (int i = 0; i < 3; ++i) std::getline(fields, field, '\t');
       std::getline(fields, field, '\t');
-      result[file] = std::stoll(field);
+      strides[file] = std::stoll(field);
     }
-    return result;
-  }();
+  }
   const auto it = strides.find(name);
   if (it == strides.end()) {
-    ADD_FAILURE() << name << " is not in goldens.tsv";
+    ADD_FAILURE() << name << " is not in " << table_name;
     return 1;
   }
   return it->second;

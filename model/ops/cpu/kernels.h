@@ -12,7 +12,8 @@
 
 namespace semsam::ops::cpu {
 
-enum class Activation { kNone, kRelu };
+// kQuickGelu: x * sigmoid(1.702 x).
+enum class Activation { kNone, kRelu, kQuickGelu };
 
 // y[m, n] = act(sum_k x[m, k] * w[n, k] + bias[n] * bias_scale[m])
 struct LinearArgs {
@@ -126,6 +127,18 @@ struct PromptAttentionArgs {
   int64_t head_dim = 0;  // multiple of 16
 };
 
+// Causal self-attention of texts that share beginnings: nodes of a tree, each of
+// which attends to itself and to what lies between it and the root.
+struct PrefixAttentionArgs {
+  const float* qkv = nullptr;        // [nodes, 3, heads, head_dim]
+  const int32_t* parents = nullptr;  // [nodes]; less than the node, -1: a root
+  const int32_t* rows = nullptr;     // [R] nodes to compute
+  float* out = nullptr;              // [R, heads, head_dim]
+  int64_t heads = 0;
+  int64_t head_dim = 0;
+};
+inline constexpr int64_t kMaxPrefix = 512;  // nodes from a root to a leaf
+
 // Box coordinates as sines and cosines for the position head: [N, 4] cx, cy, w, h
 // -> [N, 4 * 2 * periods], in the order y, x, w, h, sine and cosine interleaved.
 struct SineBoxesArgs {
@@ -161,6 +174,7 @@ struct Kernels {
   void (*lazy_deformable)(const LazyDeformableArgs& args, int64_t begin, int64_t end);
   void (*prompt_attention)(const PromptAttentionArgs& args, int64_t prompt_begin,
                            int64_t prompt_end);
+  void (*prefix_attention)(const PrefixAttentionArgs& args, int64_t row_begin, int64_t row_end);
   void (*sine_boxes)(const SineBoxesArgs& args, int64_t begin, int64_t end);
   void (*refine_boxes)(const RefineBoxesArgs& args, int64_t begin, int64_t end);
   // Independent multiply-adds in registers, for measuring a core's peak; returns

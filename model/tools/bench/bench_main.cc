@@ -6,7 +6,6 @@
 // layers as the published code does; B0 also encodes the image again.
 #include <c10/core/InferenceMode.h>
 
-#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -23,9 +22,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "model/base/status_macros.h"
-#include "model/net/load_model.h"
 #include "model/ops/cpu/kernels.h"
+#include "model/tools/bench/everything.h"
+#include "model/tools/bench/flop.h"
 #include "model/tools/bench/measure.h"
+#include "model/tools/bench/side.h"
+#include "model/tools/bench/words_bench.h"
 #include "model/torch/catch.h"
 #include "model/torch/runtime.h"
 
@@ -33,8 +35,15 @@ ABSL_FLAG(std::string, weights, "formula:swin-t", "what semsam-server --weights 
 ABSL_FLAG(int, size, 640, "side of the square image, pixels");
 ABSL_FLAG(std::vector<std::string>, clicks, std::vector<std::string>({"1", "8", "32"}),
           "batch sizes of the click comparison");
+ABSL_FLAG(int, everything, 0,
+          "points on a side of the grid of the everything-mode comparison, run in place of the "
+          "others; the published default is 32");
 ABSL_FLAG(int, blocks, 5, "interleaved blocks; at least 5 for figures that are reported");
 ABSL_FLAG(int, threads, 0, "threads of one operator; 0 takes one a core");
+ABSL_FLAG(int, words, 0,
+          "instead: relabel 64 masks with this many known words, and encode words; needs weights "
+          "with text, e.g. formula:swin-t-joint");
+ABSL_FLAG(int, encode_words, 4, "with --words: how many words are encoded, 81 phrases each");
 ABSL_FLAG(std::string, json, "", "also write the figures here");
 
 namespace semsam::bench {
@@ -44,17 +53,30 @@ struct Options {
   std::string weights;
   int size = 640;
   std::vector<int> clicks;
+  int everything = 0;
   int blocks = 5;
+  int words = 0;
+  int encode_words = 4;
   std::string json;
 };
 
 absl::StatusOr<Options> ReadFlags() {
   Options options{.weights = absl::GetFlag(FLAGS_weights),
                   .size = absl::GetFlag(FLAGS_size),
+                  .everything = absl::GetFlag(FLAGS_everything),
                   .blocks = absl::GetFlag(FLAGS_blocks),
+                  .words = absl::GetFlag(FLAGS_words),
+                  .encode_words = absl::GetFlag(FLAGS_encode_words),
                   .json = absl::GetFlag(FLAGS_json)};
   if (options.size < 64 || options.size > 2048) {
     return absl::InvalidArgumentError("--size must be 64 to 2048");
+  }
+  if (options.everything < 0 || options.everything > 64) {
+    return absl::InvalidArgumentError("--everything must be 0 to 64");
+  }
+  if (options.words < 0 || options.words > 2000 || options.encode_words < 1 ||
+      options.encode_words > 2000) {
+    return absl::InvalidArgumentError("--words and --encode_words must be at most 2000");
   }
   if (options.blocks < 1) return absl::InvalidArgumentError("--blocks must be positive");
   for (const std::string& text : absl::GetFlag(FLAGS_clicks)) {
@@ -66,48 +88,6 @@ absl::StatusOr<Options> ReadFlags() {
   }
   return options;
 }
-
-// Arithmetic of an encode and of `clicks` clicks, in GFLOP (performance notes).
-double EncodeGflop(const ModelConfig& config, double height, double width) {
-  const SwinConfig& swin = std::get<SwinConfig>(config.backbone);
-  double flop = height / 4 * width / 4 * swin.embed_dim * 48 * 2;
-  for (int s = 0; s < 4; ++s) {
-    const double tokens = height * width / std::pow(16, s + 1) * std::pow(4, s);
-    const double c = swin.embed_dim << s;
-    const double window_tokens = swin.window_size * swin.window_size;
-    flop +=
-        swin.depths[s] * tokens * (2 * c * c * (4 + 2 * swin.mlp_ratio) + 4 * window_tokens * c);
-    if (s < 3) flop += tokens / 4 * 4 * c * 2 * c * 2;
-  }
-  const PixelDecoderConfig& pixel = config.pixel_decoder;
-  const double c = pixel.hidden_dim;
-  double tokens = 0;
-  for (int l = 0; l < pixel.feature_levels; ++l) tokens += height * width / std::pow(4, 3 + l);
-  const double sampling = pixel.heads * pixel.feature_levels * pixel.points;
-  flop += pixel.layers * tokens *
-          (2 * c * c * 2 + 2 * c * sampling * 3 + 4 * c * pixel.ffn_dim +
-           8 * sampling * c / pixel.heads);
-  const double quarter = height * width / 16;
-  flop += quarter * 2 * (9 * c * c + swin.embed_dim * c);
-  return flop / 1e9;
-}
-
-double ClickGflop(const ModelConfig& config, double grid, int clicks) {
-  const double c = config.pixel_decoder.hidden_dim;
-  const DecoderConfig& decoder = config.decoder;
-  const double sampling = decoder.heads * config.pixel_decoder.feature_levels * decoder.points;
-  const double queries = static_cast<double>(clicks) * decoder.tokens;
-  const double layer = 2 * (2 * c * c + c * c) + 2 * c * c * 4 + 2 * c * sampling * 3 +
-                       8 * sampling * c + 2 * c * c * 2 + 4 * c * decoder.ffn_dim + 4 * c * c;
-  return (decoder.layers * queries * layer + queries * 2 * c * grid) / 1e9;
-}
-
-// One side of the comparison.
-struct Side {
-  LoadedModel model;
-  at::Tensor input;  // [1, 3, H, W]
-  std::vector<ImageFeatures> features;
-};
 
 DecoderInput MakeClicks(const std::vector<ops::PyramidMemory>& images, int count) {
   std::mt19937 engine(1);
@@ -133,9 +113,9 @@ Masks Click(const Side& side, int count, bool every_layer) {
   const SemanticSam& network = *side.model.network;
   const DecoderOutput output = network.decoder().Forward(MakeClicks(memories, count), every_layer);
   // As published: masks and scores after every layer, all but the last dropped.
-  for (size_t i = 0; i + 1 < output.layer_queries.size(); ++i) {
-    network.PredictMasks(output.layer_queries[i], side.features.front());
-    network.decoder().PredictIous(output.layer_queries[i]);
+  for (size_t i = 0; i + 1 < output.layers.size(); ++i) {
+    network.PredictMasks(output.layers[i].twice, side.features.front());
+    network.decoder().PredictIous(output.layers[i].twice);
   }
   return {network.PredictMasks(output.queries, side.features.front()),
           network.decoder().PredictIous(output.queries)};
@@ -165,17 +145,6 @@ Fidelity CompareMasks(const Masks& ours, const Masks& baseline) {
   return result;
 }
 
-absl::StatusOr<Side> MakeSide(const Options& options, ops::Path path) {
-  Side side;
-  SEMSAM_ASSIGN_OR_RETURN(side.model, LoadModel(options.weights, at::kCPU, path));
-  at::manual_seed(1);
-  const at::Tensor pixels = at::randint(0, 256, {1, options.size, options.size, 3}).to(at::kByte);
-  side.input = side.model.network->Preprocess(
-      pixels, PaddedSize(side.model.network->config(), {options.size, options.size}));
-  side.features = side.model.network->Encode(side.input);
-  return side;
-}
-
 void PrintMachine(const Peaks& peaks) {
   const TorchRuntimeInfo torch = DescribeTorch();
   std::printf("BLAS      %s\n", torch.blas.c_str());
@@ -187,9 +156,14 @@ void PrintMachine(const Peaks& peaks) {
       peaks.fma_gflops, peaks.product_gflops, peaks.copy_gb_s);
 }
 
+void PrintHeader() {
+  std::printf("%-24s %9s %11s %8s  %-13s %9s %6s\n", "", "ours ms", "baseline ms", "ratio",
+              "min-max", "floor ms", "share");
+}
+
 void PrintRow(const Comparison& row, const Peaks& peaks) {
   const double floor_ms = row.gflop / peaks.fma_gflops * 1e3;
-  std::printf("%-16s %9.2f %11.2f %8.2f  %6.2f-%-6.2f %9.2f %6.2f\n", row.name.c_str(),
+  std::printf("%-24s %9.2f %11.2f %8.2f  %6.2f-%-6.2f %9.2f %6.2f\n", row.name.c_str(),
               row.ours_ms.median, row.baseline_ms.median, row.ratio.median, row.ratio.min,
               row.ratio.max, floor_ms, floor_ms / row.ours_ms.median);
 }
@@ -199,13 +173,16 @@ nlohmann::json ToJson(const Comparison& row) {
           {"ours_ms", row.ours_ms.median},
           {"baseline_ms", row.baseline_ms.median},
           {"ratio", {{"median", row.ratio.median}, {"min", row.ratio.min}, {"max", row.ratio.max}}},
-          {"gflop", row.gflop}};
+          {"gflop", row.gflop},
+          {"ours_peak_mb", row.ours_peak_mb},
+          {"baseline_peak_mb", row.baseline_peak_mb}};
 }
 
 absl::StatusOr<std::vector<Comparison>> RunComparisons(const Options& options, const Peaks& peaks,
                                                        std::vector<Fidelity>& fidelity) {
-  SEMSAM_ASSIGN_OR_RETURN(Side ours, MakeSide(options, ops::Path::kNative));
-  SEMSAM_ASSIGN_OR_RETURN(Side baseline, MakeSide(options, ops::Path::kReference));
+  SEMSAM_ASSIGN_OR_RETURN(Side ours, MakeSide(options.weights, options.size, ops::Path::kNative));
+  SEMSAM_ASSIGN_OR_RETURN(Side baseline,
+                          MakeSide(options.weights, options.size, ops::Path::kReference));
   const ModelConfig& config = ours.model.network->config();
   const auto encode = [](Side& side) { side.features = side.model.network->Encode(side.input); };
   std::vector<Comparison> rows;
@@ -216,8 +193,7 @@ absl::StatusOr<std::vector<Comparison>> RunComparisons(const Options& options, c
   };
   const double encode_gflop = EncodeGflop(config, options.size, options.size);
   const double grid = static_cast<double>(ours.features.front().grid.area());
-  std::printf("%-16s %9s %11s %8s  %-13s %9s %6s\n", "", "ours ms", "baseline ms", "ratio",
-              "min-max", "floor ms", "share");
+  PrintHeader();
   add(Compare(
           "encode", {.blocks = options.blocks, .ours_runs = 1, .baseline_runs = 1},
           [&] { encode(ours); }, [&] { encode(baseline); }),
@@ -260,6 +236,28 @@ absl::Status WriteJson(const std::string& path, const Options& options, const Pe
   return file.good() ? absl::OkStatus() : absl::UnavailableError("cannot write " + path);
 }
 
+// Relabelling must cost less than this share of decoding the masks again.
+constexpr double kRelabelShare = 1.0 / 50;
+
+absl::Status RunWords(const Options& options, const Peaks& peaks) {
+  SEMSAM_ASSIGN_OR_RETURN(const std::vector<Comparison> rows,
+                          CompareWords({.weights = options.weights,
+                                        .size = options.size,
+                                        .words = options.words,
+                                        .encoded_words = options.encode_words,
+                                        .blocks = options.blocks}));
+  std::printf("%-20s %9s %11s %8s  %s\n", "", "ours ms", "baseline ms", "ratio", "min-max");
+  bool slow = false;
+  for (const Comparison& row : rows) {
+    std::printf("%-20s %9.2f %11.2f %8.2f  %.2f-%.2f\n", row.name.c_str(), row.ours_ms.median,
+                row.baseline_ms.median, row.ratio.median, row.ratio.min, row.ratio.max);
+    slow |= row.name.starts_with("relabel") && row.ratio.median * kRelabelShare < 1;
+  }
+  if (!options.json.empty()) SEMSAM_RETURN_IF_ERROR(WriteJson(options.json, options, peaks, rows));
+  return slow ? absl::InternalError("relabelling takes more than a fiftieth of decoding again")
+              : absl::OkStatus();
+}
+
 absl::Status Run() {
   SEMSAM_ASSIGN_OR_RETURN(const Options options, ReadFlags());
   ConfigureTorch({.threads = absl::GetFlag(FLAGS_threads)});
@@ -273,6 +271,17 @@ absl::Status Run() {
     return absl::FailedPreconditionError(
         "void: the BLAS reaches less than 40 % of the multiply-add peak of this run");
   }
+  if (options.everything > 0) {
+    PrintHeader();
+    SEMSAM_ASSIGN_OR_RETURN(const std::vector<Comparison> rows,
+                            RunEverything({.weights = options.weights,
+                                           .size = options.size,
+                                           .points_per_side = options.everything,
+                                           .blocks = options.blocks},
+                                          [&](const Comparison& row) { PrintRow(row, peaks); }));
+    return options.json.empty() ? absl::OkStatus() : WriteJson(options.json, options, peaks, rows);
+  }
+  if (options.words > 0) return RunWords(options, peaks);
   std::vector<Fidelity> fidelity;
   SEMSAM_ASSIGN_OR_RETURN(const std::vector<Comparison> rows,
                           RunComparisons(options, peaks, fidelity));
@@ -296,8 +305,11 @@ absl::Status Run() {
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "times encode and click against the plain LibTorch reference, interleaved.\n"
-      "  semsam-bench --weights formula:swin-t --size 640");
+      "  semsam-bench --weights formula:swin-t --size 640\n"
+      "  semsam-bench --everything 32 --blocks 3\n"
+      "  semsam-bench --weights formula:swin-t-joint --words 200");
   absl::ParseCommandLine(argc, argv);
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // figures as they come, into a file too
   const absl::Status status = semsam::CatchTorch([] { return semsam::bench::Run(); });
   if (!status.ok()) {
     std::cerr << "semsam-bench: " << status.message() << "\n";

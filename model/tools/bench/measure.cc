@@ -1,8 +1,12 @@
 #include "model/tools/bench/measure.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
-#include <cstring>
+#include <cstdlib>
+#include <fstream>
+#include <string>
 
 #include "model/ops/cpu/kernels.h"
 #include "model/torch/torch.h"
@@ -29,6 +33,27 @@ double BestOfRuns(int runs, const std::function<void()>& work) {
   return best;
 }
 
+// A line of /proc/self/status such as "VmHWM:   1234 kB"; -1 where there is none.
+double StatusMegabytes(const std::string& key) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.compare(0, key.size(), key) == 0) return std::atof(line.c_str() + key.size()) / 1024;
+  }
+  return -1;
+}
+
+// Runs `work`; how far resident memory rose meanwhile.
+double PeakMegabytes(const std::function<void()>& work) {
+#ifdef __GLIBC__
+  malloc_trim(0);  // what earlier work left behind would hide what this one needs
+#endif
+  // 5 sets the peak back to what is resident now.
+  std::ofstream("/proc/self/clear_refs") << "5";
+  const double before = StatusMegabytes("VmRSS:");
+  work();
+  return std::max(0.0, StatusMegabytes("VmHWM:") - before);
+}
+
 }  // namespace
 
 Spread SpreadOf(std::vector<double> values) {
@@ -41,8 +66,9 @@ Spread SpreadOf(std::vector<double> values) {
 
 Comparison Compare(const std::string& name, const BlockOptions& options,
                    const std::function<void()>& ours, const std::function<void()>& baseline) {
-  ours();  // warm both sides: page faults, thread pools, cached plans
-  baseline();
+  // Warms both sides: page faults, thread pools, cached plans.
+  const double ours_peak_mb = PeakMegabytes(ours);
+  const double baseline_peak_mb = PeakMegabytes(baseline);
   std::vector<double> ours_ms, baseline_ms, ratios;
   for (int block = 0; block < options.blocks; ++block) {
     ours_ms.push_back(MedianOfRuns(options.ours_runs, ours));
@@ -52,7 +78,9 @@ Comparison Compare(const std::string& name, const BlockOptions& options,
   return {.name = name,
           .ours_ms = SpreadOf(ours_ms),
           .baseline_ms = SpreadOf(baseline_ms),
-          .ratio = SpreadOf(ratios)};
+          .ratio = SpreadOf(ratios),
+          .ours_peak_mb = ours_peak_mb,
+          .baseline_peak_mb = baseline_peak_mb};
 }
 
 Peaks MeasurePeaks() {

@@ -25,6 +25,10 @@ struct Comparison {
   Spread ours_ms;      // of the blocks
   Spread baseline_ms;  // of the blocks
   Spread ratio;        // baseline / ours, block by block
+  // Resident memory at its peak above that before the run, in the first run of each
+  // side; 0 where the system does not tell.
+  double ours_peak_mb = 0;
+  double baseline_peak_mb = 0;
 };
 
 struct BlockOptions {

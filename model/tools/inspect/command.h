@@ -12,7 +12,8 @@ namespace semsam {
 
 // What --weights takes, for the help of every subcommand.
 inline constexpr char kWeightsHelp[] =
-    "safetensors, .pth, A.tsv[,B.tsv] or formula:swin-t|swin-l|swin-tiny";
+    "safetensors, .pth, A.tsv[,B.tsv] or "
+    "formula:swin-t|swin-l|swin-t-joint|openseed-swin-t|swin-tiny";
 
 struct Command {
   const char* name;

@@ -3,8 +3,6 @@
 #include <c10/core/InferenceMode.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -14,11 +12,13 @@
 #include "model/image/resize.h"
 #include "model/net/load_model.h"
 #include "model/net/prompt_tensors.h"
+#include "model/tools/inspect/array_writer.h"
 #include "model/tools/inspect/command_line.h"
+#include "model/tools/inspect/dump_words.h"
 #include "model/tools/inspect/prompts_json.h"
+#include "model/tools/inspect/read_file.h"
 #include "model/torch/catch.h"
 #include "model/torch/runtime.h"
-#include "model/weights/npy.h"
 
 namespace semsam {
 namespace {
@@ -32,6 +32,7 @@ struct Options {
   bool resize = false;
   bool reference = false;
   bool every_layer = false;
+  WordOptions words;
 };
 
 CommandLine MakeCommandLine(Options& options) {
@@ -51,6 +52,7 @@ CommandLine MakeCommandLine(Options& options) {
   line.AddFlag("reference", "LibTorch's own operators in place of our kernels", &options.reference);
   line.AddFlag("every_layer", "also NAME_boxes_all, NAME_ious_all, NAME_hs_raw, NAME_hs_final",
                &options.every_layer);
+  AddWordOptions(options.words, line);
   return line;
 }
 
@@ -58,31 +60,6 @@ std::string Help() {
   Options options;
   return MakeCommandLine(options).Help();
 }
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError("cannot open " + path);
-  return std::string{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-// Writes tensors as float32 files of one folder and lists them.
-class ArrayWriter {
- public:
-  ArrayWriter(std::string folder, std::ostream& out) : folder_(std::move(folder)), out_(out) {}
-
-  absl::Status Write(const std::string& name, const at::Tensor& tensor) {
-    const at::Tensor values = tensor.to(at::kCPU, at::kFloat).contiguous();
-    SEMSAM_RETURN_IF_ERROR(
-        WriteNpy(absl::StrCat(folder_, "/", name, ".npy"), values.sizes().vec(),
-                 {values.const_data_ptr<float>(), static_cast<size_t>(values.numel())}));
-    out_ << name << ".npy " << values.sizes() << "\n";
-    return absl::OkStatus();
-  }
-
- private:
-  std::string folder_;
-  std::ostream& out_;
-};
 
 struct Encoded {
   ImageSize network;
@@ -121,7 +98,8 @@ DecoderInput MakeInput(const Encoded& image, const std::vector<ops::PyramidMemor
 }
 
 absl::Status DecodeAndWrite(const SemanticSam& network, const Encoded& image,
-                            const PromptGroup& group, const Options& options, ArrayWriter& writer) {
+                            const WordEmbeddings& words, const PromptGroup& group,
+                            const Options& options, ArrayWriter& writer) {
   const std::vector<ops::PyramidMemory> memories = {image.features.memory};
   const Decoder& decoder = network.decoder();
   const DecoderOutput output =
@@ -139,12 +117,14 @@ absl::Status DecodeAndWrite(const SemanticSam& network, const Encoded& image,
   SEMSAM_RETURN_IF_ERROR(
       write("pred_boxes", decoder.PredictBoxes(output.queries, output.last_reference)));
   SEMSAM_RETURN_IF_ERROR(write("refs", at::stack(output.references)));
+  SEMSAM_RETURN_IF_ERROR(
+      WriteClassLogits(network.class_heads(), words, group.name, output.queries, writer));
   if (!options.every_layer) return absl::OkStatus();
 
   std::vector<at::Tensor> boxes, ious;
-  for (size_t i = 0; i < output.layer_queries.size(); ++i) {
-    boxes.push_back(decoder.PredictBoxes(output.layer_queries[i], output.references[i]));
-    ious.push_back(decoder.PredictIous(output.layer_queries[i]).view({prompts, -1}));
+  for (size_t i = 0; i < output.layers.size(); ++i) {
+    boxes.push_back(decoder.PredictBoxes(output.layers[i].twice, output.references[i]));
+    ious.push_back(decoder.PredictIous(output.layers[i].twice).view({prompts, -1}));
   }
   SEMSAM_RETURN_IF_ERROR(write("boxes_all", at::stack(boxes)));
   SEMSAM_RETURN_IF_ERROR(write("ious_all", at::stack(ious)));
@@ -175,9 +155,11 @@ absl::Status Dump(const Options& options, std::ostream& out) {
 
   c10::InferenceMode inference;
   ArrayWriter writer(options.out, out);
+  SEMSAM_ASSIGN_OR_RETURN(const WordEmbeddings words,
+                          EncodeAndWriteWords(model, options.words, writer));
   SEMSAM_ASSIGN_OR_RETURN(const Encoded encoded, EncodeAndWrite(*model.network, *image, writer));
   for (const PromptGroup& group : *groups) {
-    SEMSAM_RETURN_IF_ERROR(DecodeAndWrite(*model.network, encoded, group, options, writer));
+    SEMSAM_RETURN_IF_ERROR(DecodeAndWrite(*model.network, encoded, words, group, options, writer));
   }
   return absl::OkStatus();
 }
@@ -185,7 +167,9 @@ absl::Status Dump(const Options& options, std::ostream& out) {
 absl::Status Run(std::span<const std::string> arguments, std::ostream& out) {
   Options options;
   CommandLine line = MakeCommandLine(options);
-  if (const absl::Status status = line.Parse(arguments); !status.ok()) return UsageError(status);
+  absl::Status status = line.Parse(arguments);
+  if (status.ok()) status = CheckWordOptions(options.words);
+  if (!status.ok()) return UsageError(status);
   return CatchTorch([&] { return Dump(options, out); });
 }
 

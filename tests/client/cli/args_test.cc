@@ -50,6 +50,17 @@ TEST(ArgParserTest, TakesBothFormsAndRepeatsInOrder) {
   EXPECT_TRUE(values.flag);
 }
 
+TEST(ArgParserTest, AnUnderscoreIsAHyphen) {
+  ArgParser parser;
+  std::string mode;
+  parser.AddValue("text-mode", "MODE", "a mode", SetString(mode));
+  EXPECT_FALSE(parser.Given("text-mode"));
+  ASSERT_TRUE(parser.Parse({"--text_mode=a_b"}).ok());
+  EXPECT_EQ(mode, "a_b");
+  EXPECT_TRUE(parser.Given("text-mode"));
+  EXPECT_FALSE(parser.Given("other"));
+}
+
 TEST(ArgParserTest, EveryErrorNamesTheFlagAndSaysWhatIsWrong) {
   const std::pair<std::vector<std::string>, const char*> cases[] = {
       {{"--other"}, "--other: there is no such flag"},

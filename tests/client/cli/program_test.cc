@@ -2,23 +2,16 @@
 // process, and what it wrote and printed is read back.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 
-#include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
 #include "client/mask_codec.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "nlohmann/json.hpp"
 #include "opencv2/imgcodecs.hpp"
-#include "tests/client/scripted_server.h"
+#include "tests/client/cli/program_fixture.h"
 
 namespace semsam::client {
 namespace {
@@ -27,53 +20,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
-
-std::string ReadAll(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-struct Outcome {
-  int exit_code = -1;
-  std::string out;
-  std::string err;
-};
-
-class ProgramTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    dir_ =
-        std::filesystem::path(testing::TempDir()) /
-        absl::StrCat("semsam_program_",
-                     testing::UnitTest::GetInstance()->current_test_info()->name(), "_", getpid());
-    std::filesystem::create_directories(dir_);
-    image_ = dir_ / "photo.png";
-    cv::imwrite(image_.string(), cv::Mat(48, 64, CV_8UC3, cv::Scalar(10, 120, 60)));
-  }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
-
-  // Runs the built program; arguments must not hold quotes.
-  Outcome Run(const std::vector<std::string>& args) {
-    std::string command = absl::StrCat("'", SEMSAM_PROGRAM, "'");
-    for (const std::string& arg : args) absl::StrAppend(&command, " '", arg, "'");
-    absl::StrAppend(&command, " >'", (dir_ / "out").string(), "' 2>'", (dir_ / "err").string(),
-                    "'");
-    const int status = std::system(command.c_str());
-    return {.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-            .out = ReadAll(dir_ / "out"),
-            .err = ReadAll(dir_ / "err")};
-  }
-
-  Outcome Segment(std::vector<std::string> args) {
-    args.insert(args.begin(), {"segment", "--server", server_.address(), "--out-dir",
-                               (dir_ / "results").string()});
-    return Run(args);
-  }
-
-  ScriptedServer server_;
-  std::filesystem::path dir_;
-  std::filesystem::path image_;
-};
 
 TEST_F(ProgramTest, SegmentWritesAPictureAFileAndATable) {
   const Outcome run = Segment({"--image", image_, "--click", "30,20", "--click=10,10", "--box",
@@ -211,13 +157,22 @@ TEST_F(ProgramTest, AnImageAboveTheServersLimitIsNotSent) {
 }
 
 TEST_F(ProgramTest, InfoShowsTheModelAsTextAndAsJson) {
+  server_.service().info.mutable_limits()->set_max_points_per_side(33);
+  server_.service().info.mutable_limits()->set_max_words(2000);
   const Outcome text = Run({"info", "--server", server_.address()});
   ASSERT_EQ(text.exit_code, 0) << text.err;
   EXPECT_THAT(text.out, HasSubstr("scripted on cpu"));
   EXPECT_THAT(text.out, HasSubstr("3 instance"));
-  EXPECT_THAT(text.out, HasSubstr("clicks, boxes"));
+  EXPECT_THAT(text.out, HasSubstr("clicks, boxes\n"));
+  EXPECT_THAT(text.out, HasSubstr("none: the model has no text"));
+  EXPECT_THAT(text.out, HasSubstr("33 points a side"));
   const Outcome json = Run({"info", "--server", server_.address(), "--json"});
   EXPECT_EQ(nlohmann::json::parse(json.out, nullptr, false)["model"]["name"], "scripted");
+  EXPECT_EQ(nlohmann::json::parse(json.out, nullptr, false)["limits"]["max_words"], 2000);
+  server_.service().KnowWords();
+  const Outcome words = Run({"info", "--server", server_.address()});
+  EXPECT_THAT(words.out, HasSubstr("object labels, part labels, regions of words"));
+  EXPECT_THAT(words.out, HasSubstr("2000 a list"));
 }
 
 TEST_F(ProgramTest, HealthFailsUnlessTheServerServes) {

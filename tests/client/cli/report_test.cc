@@ -60,6 +60,76 @@ TEST(ToTableTest, HasOneAlignedLineAMask) {
             "2 box 1,2,30,40       2  0.750      0.500     1234      1,2,3,4  12.5\n");
 }
 
+TEST(ToTableTest, NamesAndIdsFollowWhereWordsWereAskedFor) {
+  SegmentReport report = MakeReport();
+  report.masks.resize(1);
+  report.legend = Legend::Of({{kObjectsList, {"ch\xc3\xa8vre"}}});
+  report.masks[0].mask.object_labels = {{.name = "ch\xc3\xa8vre", .score = 0.5f}};
+  report.masks[0].mask.mask_id = 17;
+  EXPECT_EQ(ToTable(report),
+            "prompt            level    IoU  stability  area px  box x,y,w,h    ms"
+            "       object  part  mask id\n"
+            "1 click 0.5,0.25      4  0.750      0.500     1234      1,2,3,4  12.5"
+            "  ch\xc3\xa8vre 0.50     -       17\n");
+}
+
+TEST(ToTableTest, EverythingSaysWhatLiesInWhat) {
+  SegmentReport report = MakeReport();
+  report.task = Task::kEverything;
+  report.parents = {-1, 0, 1};
+  EXPECT_EQ(ToTable(report),
+            "mask  in  level    IoU  stability  area px  box x,y,w,h    ms\n"
+            "1      -      4  0.750      0.500     1234      1,2,3,4  12.5\n"
+            "2      1      1  0.750      0.500     1234      1,2,3,4  12.5\n"
+            "3      2      2  0.750      0.500     1234      1,2,3,4  12.5\n");
+}
+
+// Regions of two things, a part and a map.
+SegmentReport MakeWordReport() {
+  SegmentReport report;
+  report.task = Task::kWords;
+  report.image_path = "cat.jpg";
+  report.summary.image_size = {.height = 100, .width = 200};
+  report.legend = Legend::Of({{kThingsList, {"dog", "cat"}}, {kPartsList, {"head"}}});
+  VocabularySegment cat{.word_index = 1, .name = "cat", .is_thing = true, .score = 0.75f};
+  cat.mask = {.area_px = 12, .box = {1, 2, 3, 4}, .size = {100, 200}, .data = "112"};
+  VocabularySegment head{.kind = VocabularySegment::Kind::kPart, .name = "head", .score = 0.5f};
+  head.mask = cat.mask;
+  report.segments = {{cat, absl::Milliseconds(2)}, {head, absl::Milliseconds(3)}};
+  report.panoptic = PanopticMap{
+      .png = "png",
+      .size = {100, 200},
+      .segments = {{.id = 300, .word_index = 1, .name = "cat", .is_thing = true, .area_px = 9}}};
+  report.panoptic_file = "cat_panoptic.png";
+  CountRegions(report);
+  return report;
+}
+
+TEST(ToCocoJsonTest, RegionsOfWordsHaveCategoriesAndAMap) {
+  const nlohmann::ordered_json json = ToCocoJson(MakeWordReport());
+  EXPECT_EQ(json["annotations"][0]["category_id"], 2);
+  EXPECT_EQ(json["annotations"][0]["isthing"], 1);
+  EXPECT_EQ(json["annotations"][0]["score"], 0.75);
+  EXPECT_EQ(json["annotations"][1]["category_id"], 3);
+  EXPECT_EQ(json["annotations"][1]["kind"], "part");
+  EXPECT_EQ(json["categories"][2]["name"], "head");
+  EXPECT_EQ(json["categories"][2]["supercategory"], "parts");
+  EXPECT_EQ(json["words"][0]["regions"], 0);
+  EXPECT_EQ(json["words"][1]["regions"], 1);
+  const auto& segment = json["panoptic"]["segments_info"][0];
+  EXPECT_EQ(segment["id"], 300);
+  EXPECT_EQ(segment["category_id"], 2);
+  EXPECT_EQ(segment["area"], 9);
+}
+
+TEST(ToTableTest, RegionsAndSegmentsShareOneTable) {
+  EXPECT_EQ(ToTable(MakeWordReport()),
+            "region          kind  score  area px  box x,y,w,h   ms\n"
+            "cat         instance  0.750       12      1,2,3,4  2.0\n"
+            "head            part  0.500       12      1,2,3,4  3.0\n"
+            "cat     panoptic 300  0.000        9      0,0,0,0    -\n");
+}
+
 TEST(DumpTest, BytesThatAreNotUtf8DoNotThrow) {
   SegmentReport report = MakeReport();
   report.image_path = "caf\xe9.jpg";

@@ -10,7 +10,8 @@ namespace semsam {
 namespace {
 
 TEST(ModelConfig, PublishedAndTestConfigurationsAreValid) {
-  for (const ModelConfig& config : {SwinT(), SwinL(), SwinTiny()}) {
+  for (const ModelConfig& config :
+       {SwinT(), SwinL(), OpenSeedSwinT(), SwinTiny(), SwinTinyWordless()}) {
     EXPECT_TRUE(Validate(config).ok()) << config.name << ": " << Validate(config);
   }
 }

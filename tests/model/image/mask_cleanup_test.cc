@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <random>
 
+#include "model/image/run_lengths.h"
 #include "tests/model/image/image_test_util.h"
 #include "tests/support/npy.h"
 
@@ -92,6 +95,34 @@ TEST(MaskCleanup, EqualsThePublishedCodeOnSyntheticMasks) {
       const int64_t sum = std::accumulate(mask.pixels.begin(), mask.pixels.end(), int64_t{0});
       EXPECT_EQ(sum, expected[key][i][0].get<int64_t>()) << key << " " << i;
       EXPECT_EQ(*changed, expected[key][i][1].get<bool>()) << key << " " << i;
+    }
+  }
+}
+
+TEST(CleanUpMask, EqualsTheStepsOnTheWholeMask) {
+  std::mt19937 random(11);
+  for (int round = 0; round < 2000; ++round) {
+    const ImageSize size = {1 + static_cast<int>(random() % 40),
+                            1 + static_cast<int>(random() % 40)};
+    BinaryMask mask = testing::RandomMask(size, (random() % 10) / 9.0, random());
+    // Clear all but a window, so that there is something to leave out.
+    const int x0 = static_cast<int>(random() % size.width);
+    const int y0 = static_cast<int>(random() % size.height);
+    for (int y = 0; y < size.height; ++y) {
+      for (int x = 0; x < size.width; ++x) {
+        if (x < x0 || x > x0 + 12 || y < y0 || y > y0 + 9) mask.pixels[y * size.width + x] = 0;
+      }
+    }
+    for (const int64_t min_area :
+         {int64_t{0}, int64_t{1}, int64_t{4}, int64_t{30}, std::numeric_limits<int64_t>::max()}) {
+      RunLengths runs = EncodeRunLengths(mask);
+      const auto changed = CleanUpMask(runs, min_area);
+      ASSERT_TRUE(changed.ok()) << changed.status();
+      BinaryMask whole = mask;
+      const bool filled = *FillHoles(whole, min_area);
+      const bool removed = *RemoveIslands(whole, min_area);
+      ASSERT_EQ(*changed, filled || removed) << round << " " << min_area;
+      ASSERT_EQ(runs, EncodeRunLengths(whole)) << round << " " << min_area;
     }
   }
 }

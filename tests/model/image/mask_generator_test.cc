@@ -155,6 +155,106 @@ TEST(MaskGenerator, CandidatesAreBounded) {
   EXPECT_EQ(generator.Add(candidate).code(), absl::StatusCode::kResourceExhausted);
 }
 
+TEST(MaskGenerator, BytesOfMasksAreBounded) {
+  MaskGeneratorOptions options = Loose();
+  const std::vector<float> disc = Disc(kSize, 20, 20, 10);
+  const MaskCandidate candidate{.predicted_iou = 1, .logits = {kSize, disc.data()}};
+  options.max_mask_bytes = static_cast<int64_t>(
+      LogitsToRunLengths(candidate.logits, FullSize(kSize), MaskResolution::kNetwork)
+          .counts.size() *
+      sizeof(uint32_t) * 5 / 2);
+  MaskGenerator generator(options, FullSize(kSize));
+  EXPECT_TRUE(generator.Add(candidate).ok());
+  EXPECT_TRUE(generator.Add(candidate).ok());
+  EXPECT_EQ(generator.Add(candidate).code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST(MaskGenerator, RecordsNameTheirPointQueryAndLevel) {
+  MaskGenerator generator(
+      {.pred_iou_thresh = 0.5f, .stability_score_thresh = 0, .min_mask_region_area = 0},
+      FullSize(kSize));
+  const std::vector<float> left = Disc(kSize, 20, 15, 8), right = Disc(kSize, 20, 45, 8);
+  const std::vector<float>* discs[] = {&left, &left, &right};
+  const float ious[] = {0.4f, 0.6f, 0.7f};
+  std::vector<int64_t> held;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(generator
+                    .Add({.point_index = 7 + i,
+                          .query = 70 + i,
+                          .level = i + 1,
+                          .predicted_iou = ious[i],
+                          .logits = {kSize, discs[i]->data()}})
+                    .ok());
+    held.push_back(generator.held());
+  }
+  EXPECT_EQ(held, (std::vector<int64_t>{0, 1, 2}));
+  EXPECT_EQ(generator.judged(), 3);
+  const auto records = generator.Finish();
+  ASSERT_TRUE(records.ok());
+  ASSERT_EQ(records->size(), 2u);
+  EXPECT_EQ((*records)[0].point_index, 9);
+  EXPECT_EQ((*records)[0].query, 72);
+  EXPECT_EQ((*records)[0].level, 3);
+  EXPECT_EQ((*records)[1].point_index, 8);
+  EXPECT_EQ(generator.held(), 0);
+}
+
+TEST(MaskGenerator, AnswersAtTheOriginalResolutionWhatItChoseAtTheNetworks) {
+  // Grid, network and picture: 40 x 60, 80 x 120, 160 x 240.
+  const ImageGeometry geometry = {
+      .original = {160, 240}, .network = {80, 120}, .padded = {80, 120}};
+  std::vector<float> disc = Disc(kSize, 20, 20, 10);
+  disc[3 * kSize.width + 50] = 40;  // an island of a few pixels
+  MaskGeneratorOptions options = Loose();
+  options.min_mask_region_area = 100;
+  std::vector<std::vector<MaskRecord>> answers;
+  for (const MaskResolution resolution : {MaskResolution::kNetwork, MaskResolution::kOriginal}) {
+    options.resolution = resolution;
+    MaskGenerator generator(options, geometry);
+    ASSERT_TRUE(generator.Add({.predicted_iou = 1, .logits = {kSize, disc.data()}}).ok());
+    auto records = generator.Finish();
+    ASSERT_TRUE(records.ok()) << records.status();
+    ASSERT_EQ(records->size(), 1u);
+    answers.push_back(*std::move(records));
+  }
+  const MaskRecord& network = answers[0][0];
+  const MaskRecord& original = answers[1][0];
+  EXPECT_EQ(network.mask.size, geometry.network);
+  EXPECT_EQ(original.mask.size, geometry.original);
+  EXPECT_EQ(original.box, network.box);
+  EXPECT_NEAR(static_cast<double>(original.area), 4.0 * static_cast<double>(network.area),
+              0.02 * static_cast<double>(original.area));
+  // The island is gone from both: the box is the disc's.
+  const PixelBox box = BoundingBox(original.mask);
+  EXPECT_LT(box.x + box.width, 140);
+  EXPECT_LT(network.box.x1, 70);
+}
+
+TEST(MaskGenerator, FinishStopsWhenItIsCancelled) {
+  const std::vector<float> left = Disc(kSize, 20, 15, 8), right = Disc(kSize, 20, 45, 8);
+  MaskGeneratorOptions options = Loose();
+  options.min_mask_region_area = 5;
+  MaskGenerator generator(options, FullSize(kSize));
+  for (const auto* disc : {&left, &right}) {
+    ASSERT_TRUE(generator.Add({.predicted_iou = 1, .logits = {kSize, disc->data()}}).ok());
+  }
+  int asked = 0;
+  EXPECT_EQ(generator.Finish([&] { return ++asked == 2; }).status().code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_EQ(asked, 2);
+}
+
+TEST(PointGrid, HasAPointInTheMiddleOfEachCellRowByRow) {
+  const std::vector<Prompt> points = PointGrid(4, 0.005f);
+  ASSERT_EQ(points.size(), 16u);
+  EXPECT_EQ(points[0], (Prompt{.cx = 0.125f, .cy = 0.125f, .w = 0.005f, .h = 0.005f}));
+  EXPECT_EQ(points[1].cx, 0.375f);
+  EXPECT_EQ(points[1].cy, 0.125f);
+  EXPECT_EQ(points[15].cx, 0.875f);
+  EXPECT_EQ(points[15].cy, 0.875f);
+  EXPECT_EQ(PointGrid(1, 0.1f)[0].cx, 0.5f);
+}
+
 TEST(MaskGenerator, LogitsThatDoNotFitTheImageAreAnError) {
   MaskGenerator generator(Loose(), FullSize({20, 30}));
   const std::vector<float> disc = Disc(kSize, 20, 20, 10);
@@ -174,6 +274,7 @@ TEST(MaskGenerator, OptionsAreValidated) {
   EXPECT_EQ(ErrorField(Validate(MaskGeneratorOptions{.min_mask_region_area = -1})),
             "min_mask_region_area");
   EXPECT_EQ(ErrorField(Validate(MaskGeneratorOptions{.max_candidates = 0})), "max_candidates");
+  EXPECT_EQ(ErrorField(Validate(MaskGeneratorOptions{.max_mask_bytes = 0})), "max_mask_bytes");
 }
 
 }  // namespace

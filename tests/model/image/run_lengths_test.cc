@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <random>
 
 #include "tests/model/image/image_test_util.h"
 
@@ -93,6 +94,27 @@ TEST(RunLengths, IouOfEmptyMasksIsZero) {
   const RunLengths full = EncodeRunLengths(RandomMask({4, 4}, 1.0, 1));
   EXPECT_EQ(MaskIou(empty, full), 0.0);
   EXPECT_EQ(MaskIou(full, full), 1.0);
+}
+
+TEST(RunLengths, WindowsRoundTrip) {
+  std::mt19937 random(5);
+  for (int round = 0; round < 200; ++round) {
+    const ImageSize size = {1 + static_cast<int>(random() % 20),
+                            1 + static_cast<int>(random() % 20)};
+    PixelBox window = {.x = static_cast<int>(random() % size.width),
+                       .y = static_cast<int>(random() % size.height)};
+    window.width = 1 + static_cast<int>(random() % (size.width - window.x));
+    window.height = 1 + static_cast<int>(random() % (size.height - window.y));
+    const BinaryMask pixels = testing::RandomMask({window.height, window.width}, 0.6, random());
+    BinaryMask whole{.size = size, .pixels = std::vector<uint8_t>(size.area())};
+    for (int y = 0; y < window.height; ++y) {
+      std::copy_n(pixels.pixels.begin() + y * window.width, window.width,
+                  whole.pixels.begin() + (window.y + y) * size.width + window.x);
+    }
+    const RunLengths runs = EncodeWindow(pixels, window, size);
+    ASSERT_EQ(runs, EncodeRunLengths(whole)) << round;
+    ASSERT_EQ(DecodeWindow(runs, window).pixels, pixels.pixels) << round;
+  }
 }
 
 }  // namespace

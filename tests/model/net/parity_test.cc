@@ -75,9 +75,9 @@ void ExpectPrompt(const SemanticSam& network, const EncodedImage& image, const P
   expect(output.raw, "hs_raw", kFeatureTolerance);
   expect(output.queries, "hs_final", kFeatureTolerance);
   std::vector<at::Tensor> ious, boxes;
-  for (size_t i = 0; i < output.layer_queries.size(); ++i) {
-    ious.push_back(decoder.PredictIous(output.layer_queries[i]));
-    boxes.push_back(decoder.PredictBoxes(output.layer_queries[i], output.references[i]));
+  for (size_t i = 0; i < output.layers.size(); ++i) {
+    ious.push_back(decoder.PredictIous(output.layers[i].twice));
+    boxes.push_back(decoder.PredictBoxes(output.layers[i].twice, output.references[i]));
   }
   expect(at::stack(ious), "ious_all", kIouTolerance);
   expect(at::stack(boxes), "boxes_all", kBoxTolerance);

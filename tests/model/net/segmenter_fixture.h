@@ -16,8 +16,10 @@
 
 namespace semsam::testing {
 
-inline std::unique_ptr<Segmenter> MakeSegmenter(const std::string& weights) {
-  absl::StatusOr<std::unique_ptr<Segmenter>> segmenter = CreateTorchSegmenter({.weights = weights});
+inline std::unique_ptr<Segmenter> MakeSegmenter(const std::string& weights,
+                                                bool reference_path = false) {
+  absl::StatusOr<std::unique_ptr<Segmenter>> segmenter =
+      CreateTorchSegmenter({.weights = weights, .reference_path = reference_path});
   EXPECT_TRUE(segmenter.ok()) << segmenter.status();
   return *std::move(segmenter);
 }

@@ -73,6 +73,59 @@ TEST_P(CpuKernels, LinearEqualsPlainProductForEveryRemainder) {
   }
 }
 
+TEST_P(CpuKernels, QuickGeluOfTheProductForAnySize) {
+  const int64_t k = 3;
+  for (int64_t n : {1, 32, 40}) {
+    const std::vector<float> x = {1e-3f, 2, -1, 40, 3, 50, -40, 7, -60, 0, 0, 0};
+    const std::vector<float> w = Random(n * k, 1, 21);
+    const std::vector<float> y =
+        RunLinear(*kernels_, x, 4, k, w, n, nullptr, Activation::kQuickGelu);
+    for (int64_t i = 0; i < 4; ++i) {
+      for (int64_t j = 0; j < n; ++j) {
+        double sum = 0;
+        for (int64_t c = 0; c < k; ++c) sum += double{x[i * k + c]} * w[j * k + c];
+        const double expected = sum / (1 + std::exp(-1.702 * sum));
+        ASSERT_NEAR(y[i * n + j], expected, 1e-5 * std::max(1.0, std::abs(expected))) << sum;
+      }
+    }
+  }
+}
+
+// A tree of seven nodes with two roots, against plain attention over each chain.
+TEST_P(CpuKernels, PrefixAttentionSeesAncestorsAlone) {
+  const std::vector<int32_t> parents = {-1, 0, 1, 1, 3, -1, 5};
+  const std::vector<int32_t> rows = {2, 4, 0, 6};
+  for (int64_t dim : {5, 8, 64, 72}) {
+    const int64_t heads = 2, width = heads * dim;
+    const std::vector<float> qkv = Random(7 * 3 * width, 1, 22);
+    std::vector<float> out(rows.size() * width, NAN);
+    kernels_->prefix_attention({.qkv = qkv.data(),
+                                .parents = parents.data(),
+                                .rows = rows.data(),
+                                .out = out.data(),
+                                .heads = heads,
+                                .head_dim = dim},
+                               0, rows.size());
+    for (size_t r = 0; r < rows.size(); ++r) {
+      for (int64_t c = 0; c < width; ++c) {
+        const int64_t head = c / dim;
+        double total = 0, weighted = 0;
+        for (int32_t node = rows[r]; node >= 0; node = parents[node]) {
+          double score = 0;
+          for (int64_t d = 0; d < dim; ++d) {
+            score += double{qkv[rows[r] * 3 * width + head * dim + d]} *
+                     qkv[(node * 3 + 1) * width + head * dim + d];
+          }
+          const double weight = std::exp(score / std::sqrt(double(dim)));
+          total += weight;
+          weighted += weight * qkv[(node * 3 + 2) * width + c];
+        }
+        ASSERT_NEAR(out[r * width + c], weighted / total, 1e-5) << dim;
+      }
+    }
+  }
+}
+
 TEST_P(CpuKernels, LinearRowsDoNotDependOnTheirNeighbours) {
   const int64_t k = 256, n = 96;
   const std::vector<float> x = Random(17 * k, 1, 4);

@@ -25,6 +25,9 @@ TEST(Mojibake, EncodingsThatUtf8IsTakenFor) {
   EXPECT_EQ(Fix("\u00C3\u0192\u00C2\u00A9"), "\u00E9");        // twice
 }
 
+// Byte E6 of IBM 437: U+6421 is E6 90 A1 in UTF-8.
+TEST(Mojibake, MicroSignOfIbm437) { EXPECT_EQ(Fix("\u00B5\u00C9\u00ED"), "\u6421"); }
+
 TEST(Mojibake, LostAndChangedBytes) {
   EXPECT_EQ(Fix("voil\u00C3 le travail"), "voil\u00E0 le travail");
   EXPECT_EQ(Fix("\u00E2\u20AC\u0153 like this \u00E2\u20AC\uFFFD"), "\u201C like this \uFFFD");

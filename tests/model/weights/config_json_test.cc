@@ -15,8 +15,9 @@ TEST(ConfigJson, EveryConfigurationComesBackEqual) {
   odd.level_to_token = {2, 0};
   odd.pixel_mean = {0.1f, 1.0f / 3, 3.4e-5f};
   odd.click_size = 0.3f;
-  odd.capabilities = {.box_prompts = false, .object_labels = true, .part_labels = true};
-  for (const ModelConfig& config : {SwinT(), SwinL(), SwinTiny(), odd}) {
+  odd.capabilities = {.box_prompts = false, .object_labels = true, .vocabulary = true};
+  for (const ModelConfig& config :
+       {SwinT(), SwinL(), SwinTJoint(), OpenSeedSwinT(), SwinTiny(), SwinTinyWordless(), odd}) {
     const auto read = ConfigFromJson(ConfigToJson(config));
     ASSERT_TRUE(read.ok()) << read.status();
     EXPECT_EQ(*read, config) << ConfigToJson(config);

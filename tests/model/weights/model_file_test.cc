@@ -55,6 +55,7 @@ TEST(ModelFile, FormulaNeedsNoFile) {
   EXPECT_TRUE(IsDigest(file->digest()));
   EXPECT_EQ(file->digest(), *file->ComputeDigest());
   EXPECT_EQ(MustOpen("formula:swin-t")->config(), SwinT());
+  EXPECT_EQ(MustOpen("formula:swin-tiny-wordless")->config(), SwinTinyWordless());
   EXPECT_TRUE(Contains(ModelFile::Open("formula:vit").status(), "formula:swin-tiny"));
 }
 
@@ -71,8 +72,34 @@ TEST(ModelFile, SeveralManifestsMakeOneModel) {
   SEMSAM_SKIP_WITHOUT_PARITY();
   const auto file = MustOpen(ParityPath("manifests/manifest_swin_t.tsv") + "," +
                              ParityPath("manifests/manifest_text_18.tsv"));
-  EXPECT_EQ(file->config(), SwinT());
+  ModelConfig expected = SwinT();
+  expected.name = "semantic-sam-swin-custom";
+  expected.text = TextConfig{};
+  expected.capabilities.object_labels = true;
+  expected.capabilities.part_labels = true;
+  EXPECT_EQ(file->config(), expected);
   EXPECT_NE(file->weights().Find("sem_seg_head.predictor.lang_encoder.lang_proj"), nullptr);
+}
+
+TEST(ModelFile, OpenSeedFormulaEqualsItsManifest) {
+  SEMSAM_SKIP_WITHOUT_PARITY();
+  const auto manifest = MustOpen(ParityPath("vocab/manifest_vocab_swin_t.tsv"));
+  EXPECT_EQ(manifest->config(), OpenSeedSwinT());
+  const auto formula = MustOpen("formula:openseed-swin-t");
+  EXPECT_EQ(formula->config(), OpenSeedSwinT());
+  EXPECT_EQ(manifest->digest(), formula->digest());
+}
+
+TEST(ModelFile, LaterManifestsOverrideEarlierOnes) {
+  SEMSAM_SKIP_WITHOUT_PARITY();
+  const auto file = MustOpen(ParityPath("vocab/manifest_vocab_swin_t.tsv") + "," +
+                             ParityPath("vocab/manifest_vocab_swin_t_decouple_5level_diff.tsv"));
+  EXPECT_EQ(file->config().name, "openseed-swin-custom");
+  EXPECT_EQ(file->config().pixel_decoder.feature_levels, 5);
+  EXPECT_EQ(file->config().pixel_decoder.backbone_levels, 4);
+  EXPECT_EQ(file->config().vocabulary->learned_queries, 100);
+  EXPECT_EQ(file->config().vocabulary->top_instances, 300);
+  EXPECT_EQ(file->config().text->context, 18);
 }
 
 TEST(ModelFile, ConversionKeepsConfigurationTensorsAndDigest) {

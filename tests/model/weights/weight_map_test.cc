@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "model/weights/formula.h"
@@ -57,10 +58,29 @@ TEST_F(ResolveTest, AWholeModelGivesItsCanonicalTensors) {
 TEST_F(ResolveTest, OptionalTensorsMayBeAway) {
   Remove([](const std::string& name) {
     return name.find("relative_position_index") != std::string::npos ||
-           name.find("class_embed") != std::string::npos ||
            name.find("lang_mapper") != std::string::npos;
   });
   EXPECT_TRUE(Resolve().ok()) << Resolve().status();
+}
+
+TEST_F(ResolveTest, WordsAreNeededWhereTheyAreClaimedAndDroppedElsewhere) {
+  const auto dropped = ResolveWeights(SwinTinyWordless(), set_.tensors);
+  ASSERT_TRUE(dropped.ok()) << dropped.status();
+  EXPECT_EQ(dropped->Find("sem_seg_head.predictor.lang_encoder.lang_proj"), nullptr);
+  EXPECT_EQ(dropped->Find("sem_seg_head.predictor.enc_output.weight"), nullptr);
+  EXPECT_NE(dropped->Find("sem_seg_head.predictor.class_embed"), nullptr);
+  Remove([](const std::string& name) {
+    return name.find("class_embed") != std::string::npos ||
+           name.find("lang_encoder.lang_proj") != std::string::npos ||
+           name.find(".query_") != std::string::npos ||
+           name.find("enc_output") != std::string::npos;
+  });
+  EXPECT_TRUE(ResolveWeights(SwinTinyWordless(), set_.tensors).ok());
+  for (const char* part :
+       {"predictor.class_embed,", "predictor.class_embed_part", "predictor.enc_output.weight",
+        "predictor.query_feat.weight", "predictor.lang_encoder.lang_proj"}) {
+    EXPECT_TRUE(Contains(Resolve().status(), part)) << part << "\n" << Resolve().status();
+  }
 }
 
 TEST_F(ResolveTest, AnyAliasStandsInForItsCanonicalName) {
@@ -75,17 +95,16 @@ TEST_F(ResolveTest, AnyAliasStandsInForItsCanonicalName) {
   EXPECT_NE(weights->Find("sem_seg_head.predictor.decoder_norm.weight"), nullptr);
 }
 
-TEST_F(ResolveTest, LeftoversAreDroppedAndTheTextEncoderIsCarried) {
+TEST_F(ResolveTest, LeftoversAreDropped) {
   const std::vector<float> value = {1};
-  const std::string scale = "sem_seg_head.predictor.lang_encoder.logit_scale";
   set_.tensors.push_back(ViewOf("criterion.empty_weight", DType::kFloat32, {1}, value));
+  set_.tensors.push_back(ViewOf("criterion_coco.empty_weight", DType::kFloat32, {1}, value));
   set_.tensors.push_back(ViewOf("pixel_mean", DType::kFloat32, {1}, value));
-  set_.tensors.push_back(ViewOf(scale, DType::kFloat32, {}, value));
   const auto weights = Resolve();
   ASSERT_TRUE(weights.ok()) << weights.status();
   EXPECT_EQ(weights->Find("criterion.empty_weight"), nullptr);
+  EXPECT_EQ(weights->Find("criterion_coco.empty_weight"), nullptr);
   EXPECT_EQ(weights->Find("pixel_mean"), nullptr);
-  EXPECT_NE(weights->Find(scale), nullptr);
 }
 
 TEST_F(ResolveTest, EverythingThatIsWrongStandsInOneError) {
@@ -157,7 +176,7 @@ std::vector<TensorView> ShapesOf(const ModelConfig& config) {
 }
 
 TEST(InferConfig, FindsThePublishedModels) {
-  for (const ModelConfig& config : {SwinT(), SwinL()}) {
+  for (const ModelConfig& config : {SwinT(), SwinL(), OpenSeedSwinT()}) {
     const auto inferred = InferConfig(ShapesOf(config));
     ASSERT_TRUE(inferred.ok()) << inferred.status();
     EXPECT_EQ(*inferred, config);
@@ -187,12 +206,94 @@ TEST(InferConfig, FindsOtherWidthsAndDepths) {
   EXPECT_EQ(*inferred, config);
 }
 
+TEST(InferConfig, FindsFiveLevelsAndLearnedQueries) {
+  ModelConfig config = OpenSeedSwinT();
+  config.name = "openseed-swin-custom";
+  config.backbone = SwinL().backbone;
+  config.pixel_decoder.feature_levels = 5;
+  config.pixel_decoder.backbone_levels = 4;
+  config.text->context = 77;
+  config.vocabulary->learned_queries = 100;
+  config.vocabulary->top_instances = 300;
+  const auto inferred = InferConfig(ShapesOf(config));
+  ASSERT_TRUE(inferred.ok()) << inferred.status();
+  EXPECT_EQ(*inferred, config);
+}
+
+// A joint checkpoint: clicks, words and labels on one decoder.
+ModelConfig Joint() {
+  ModelConfig config = SwinT();
+  config.name = "semantic-sam-swin-custom";
+  config.text = TextConfig{};
+  config.vocabulary = VocabularyConfig{};
+  config.capabilities.object_labels = true;
+  config.capabilities.part_labels = true;
+  config.capabilities.vocabulary = true;
+  return config;
+}
+
+TEST(InferConfig, WordsFollowFromWhatIsThere) {
+  const auto infer = [](const std::vector<std::string>& without) {
+    std::vector<TensorView> tensors = ShapesOf(Joint());
+    std::erase_if(tensors, [&](const TensorView& tensor) {
+      return std::any_of(without.begin(), without.end(), [&](const std::string& part) {
+        return tensor.name.find(kPredictor + part) == 0;
+      });
+    });
+    return InferConfig(tensors);
+  };
+  const auto whole = infer({});
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  EXPECT_EQ(*whole, Joint());
+  // Class heads and query selection alone know no words: a published SA-1B model.
+  const auto textless = infer({"lang_encoder."});
+  ASSERT_TRUE(textless.ok()) << textless.status();
+  EXPECT_EQ(*textless, SwinT());
+  const auto partless = infer({"class_embed_part"});
+  ASSERT_TRUE(partless.ok()) << partless.status();
+  EXPECT_TRUE(partless->capabilities.object_labels);
+  EXPECT_FALSE(partless->capabilities.part_labels);
+  const auto labels_alone = infer({"enc_output"});
+  ASSERT_TRUE(labels_alone.ok()) << labels_alone.status();
+  EXPECT_FALSE(labels_alone->vocabulary.has_value());
+  EXPECT_FALSE(labels_alone->capabilities.vocabulary);
+  EXPECT_TRUE(labels_alone->capabilities.object_labels);
+  const auto promptless = infer({"mask_tokens"});
+  ASSERT_TRUE(promptless.ok()) << promptless.status();
+  EXPECT_FALSE(promptless->capabilities.click_prompts);
+  EXPECT_FALSE(promptless->capabilities.box_prompts);
+  EXPECT_FALSE(promptless->capabilities.object_labels);
+  EXPECT_TRUE(promptless->capabilities.part_labels);
+  EXPECT_TRUE(promptless->capabilities.vocabulary);
+
+  EXPECT_TRUE(Contains(infer({"mask_tokens", "enc_output"}).status(), "neither"));
+  EXPECT_TRUE(Contains(infer({"lang_encoder.lang_proj"}).status(), "lang_proj is missing"));
+}
+
+TEST(InferConfig, LearnedQueriesNeedSelectedOnes) {
+  ModelConfig config = Joint();
+  config.vocabulary->learned_queries = 7;
+  const auto infer = [&](const std::string& without) {
+    std::vector<TensorView> tensors = ShapesOf(config);
+    std::erase_if(tensors, [&](const TensorView& tensor) {
+      return tensor.name.find(kPredictor + without) == 0;
+    });
+    return InferConfig(tensors).status();
+  };
+  EXPECT_TRUE(infer("nothing").ok());
+  EXPECT_TRUE(Contains(infer("enc_output"), "learned queries without enc_output"));
+  EXPECT_TRUE(Contains(infer("query_embed"), "query_embed.weight is missing"));
+  EXPECT_TRUE(Contains(infer("query_feat"), "query_feat.weight is missing"));
+}
+
 TEST(InferConfig, NamesTheTensorThatIsMissingOrOdd) {
   const std::string cases[] = {
       "backbone.patch_embed.proj.weight",
       "backbone.layers.3.blocks.0.attn.relative_position_bias_table",
       "sem_seg_head.pixel_decoder.transformer.level_embed",
-      std::string(kPredictor) + "mask_tokens.weight",
+      "sem_seg_head.pixel_decoder.input_proj.1.0.weight",
+      std::string(kPredictor) + "lang_encoder.lang_encoder.positional_embedding",
+      std::string(kPredictor) + "lang_encoder.lang_proj",
       std::string(kPredictor) + "decoder.layers.0.cross_attn.sampling_offsets.weight",
   };
   for (const std::string& name : cases) {

@@ -1,85 +1,31 @@
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <algorithm>
 
-#include "model/tools/inspect/command.h"
 #include "model/tools/inspect/dump_command.h"
 #include "model/weights/npy.h"
+#include "tests/model/tools/inspect/inspect_fixture.h"
 
 namespace semsam {
 namespace {
 
-class Dump : public ::testing::Test {
+class Dump : public testing::InspectTest {
  protected:
   void SetUp() override {
-    folder_ =
-        std::filesystem::path(::testing::TempDir()) /
-        (std::string("dump_") + ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::create_directories(folder_);
+    InspectTest::SetUp();
     Write("prompts.json",
           R"({"prompts": {"one": {"points_cxcywh": [[0.5, 0.5, 0.005, 0.005]]},
               "two": {"points_cxcywh": [[0.2, 0.5, 0.005, 0.005], [0.7, 0.4, 0.3, 0.2]],
                       "pb": [0, 1], "joint": true}}})");
-    WriteBitmap("image.bmp", 90, 60);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  void Write(const std::string& name, const std::string& text) {
-    std::ofstream(folder_ / name, std::ios::binary) << text;
-  }
-
-  // 24-bit, uncompressed, a colour ramp.
-  void WriteBitmap(const std::string& name, int width, int height) {
-    const int stride = (width * 3 + 3) / 4 * 4;
-    std::string bytes(54 + static_cast<size_t>(stride) * height, '\0');
-    const auto put = [&bytes](size_t at, uint32_t value, int count) {
-      for (int i = 0; i < count; ++i) bytes[at + i] = static_cast<char>(value >> (8 * i));
-    };
-    bytes.replace(0, 2, "BM");
-    put(2, static_cast<uint32_t>(bytes.size()), 4);
-    put(10, 54, 4);
-    put(14, 40, 4);
-    put(18, width, 4);
-    put(22, height, 4);
-    put(26, 1, 2);
-    put(28, 24, 2);
-    for (int y = 0; y < height; ++y) {
-      for (int x = 0; x < width * 3; ++x) {
-        bytes[54 + static_cast<size_t>(y) * stride + x] = static_cast<char>(x * 2 + y * 3);
-      }
-    }
-    Write(name, bytes);
   }
 
   int Run(std::vector<std::string> more = {}) {
-    std::vector<std::string> arguments = {"dump",
-                                          "--weights",
-                                          "formula:swin-tiny",
-                                          "--image",
-                                          Path("image.bmp"),
-                                          "--prompts",
-                                          Path("prompts.json"),
-                                          "--out",
-                                          Path("out")};
+    std::vector<std::string> arguments = {
+        "--weights", "formula:swin-tiny",  "--image", Path("image.bmp"),
+        "--prompts", Path("prompts.json"), "--out",   Path("out")};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    const Command commands[] = {DumpCommand()};
-    std::ostringstream out;
-    error_.str("");
-    return RunInspect(commands, arguments, out, error_);
+    return RunCommand(DumpCommand(), arguments);
   }
-
-  std::string Path(const std::string& name) const { return (folder_ / name).string(); }
-
-  std::vector<int64_t> Shape(const std::string& name) const {
-    const auto array = ReadNpy(Path("out/" + name + ".npy"));
-    EXPECT_TRUE(array.ok()) << array.status();
-    return array.ok() ? array->shape : std::vector<int64_t>();
-  }
-
-  std::filesystem::path folder_;
-  std::ostringstream error_;
 };
 
 using Sizes = std::vector<int64_t>;
@@ -120,6 +66,35 @@ TEST_F(Dump, BothPathsAgree) {
   const auto b = reference->values<float>();
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 2e-4);
+}
+
+TEST_F(Dump, WordsAddEmbeddingsAndLogitsOfBothHeads) {
+  Write("objects.txt", "dog\ntraffic light\r\n\ncat");
+  Write("parts.txt", "head\nleg\n");
+  ASSERT_EQ(Run({"--objects", Path("objects.txt"), "--object-mode", "plain", "--parts",
+                 Path("parts.txt")}),
+            0)
+      << error_.str();
+  EXPECT_EQ(Shape("objects_text"), (Sizes{3, 64}));
+  EXPECT_EQ(Shape("parts_text"), (Sizes{2, 64}));
+  EXPECT_EQ(Shape("one_logits_whole"), (Sizes{6, 3}));
+  EXPECT_EQ(Shape("two_logits_part"), (Sizes{12, 2}));
+  const auto plain = ReadNpy(Path("out/objects_text.npy"));
+  ASSERT_EQ(Run({"--objects=" + Path("objects.txt")}), 0) << error_.str();
+  const auto ensemble = ReadNpy(Path("out/objects_text.npy"));
+  ASSERT_TRUE(plain.ok() && ensemble.ok());
+  const auto a = plain->values<float>(), b = ensemble->values<float>();
+  EXPECT_FALSE(std::equal(a.begin(), a.end(), b.begin(), b.end()));
+}
+
+TEST_F(Dump, WordsThatCannotBeAreRefused) {
+  Write("objects.txt", "dog\n\xFF\n");
+  EXPECT_EQ(Run({"--objects", Path("objects.txt")}), 1);
+  EXPECT_NE(error_.str().find("objects.txt: terms[1]"), std::string::npos) << error_.str();
+  Write("objects.txt", "\n");
+  EXPECT_EQ(Run({"--objects", Path("objects.txt")}), 1);
+  EXPECT_EQ(Run({"--object-mode", "both"}), 2);
+  EXPECT_EQ(Run({"--part-mode=x"}), 2);
 }
 
 TEST_F(Dump, SaysWhichFileIsWrong) {

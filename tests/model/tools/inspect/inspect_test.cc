@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <sstream>
 
 #include "model/tools/inspect/command.h"
 #include "model/tools/inspect/convert_command.h"
 #include "model/tools/inspect/show_command.h"
+#include "model/tools/inspect/tokens_command.h"
 #include "model/weights/model_file.h"
 #include "nlohmann/json.hpp"
 #include "tests/model/weights/test_files.h"
@@ -19,7 +21,7 @@ struct Result {
 };
 
 Result Inspect(const std::vector<std::string>& arguments) {
-  const Command commands[] = {ShowCommand(), ConvertCommand()};
+  const Command commands[] = {ShowCommand(), ConvertCommand(), TokensCommand()};
   std::ostringstream out, err;
   Result result;
   result.code = RunInspect(commands, arguments, out, err);
@@ -145,6 +147,35 @@ TEST(Show, VerifyFindsAChangedWeight) {
   const Result result = Inspect({"show", "--weights", path, "--verify"});
   EXPECT_EQ(result.code, 1);
   EXPECT_TRUE(Has(result.err, "the tensors have the digest")) << result.err;
+}
+
+TEST(Tokens, ShowsCleanedTextAndIds) {
+  const std::string path = ::testing::TempDir() + "tokens.txt";
+  std::ofstream(path) << "A Photo of a CAT\r\n\n&amp;";
+  const Result result = Inspect({"tokens", "--texts", path});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out,
+            "{\"cleaned\":\"a photo of a cat\",\"ids\":[320,1125,539,320,2368]}\n"
+            "{\"cleaned\":\"\",\"ids\":[]}\n"
+            "{\"cleaned\":\"&\",\"ids\":[261]}\n");
+}
+
+TEST(Tokens, ContextFramesAndPads) {
+  const std::string path = ::testing::TempDir() + "tokens_hex.txt";
+  std::ofstream(path) << "636174\n";
+  const Result result = Inspect({"tokens", "--hex", "--context=5", "--texts", path});
+  EXPECT_EQ(result.out, "{\"cleaned\":\"cat\",\"ids\":[49406,2368,49407,49407,49407]}\n");
+}
+
+TEST(Tokens, BadLinesAndOptionsAreNamed) {
+  const std::string path = ::testing::TempDir() + "tokens_bad.txt";
+  std::ofstream(path) << "636174\nff\n";
+  EXPECT_TRUE(Has(Inspect({"tokens", "--hex", "--texts", path}).err, "line 2: text: is not UTF-8"));
+  std::ofstream(path) << "636\n";
+  EXPECT_TRUE(Has(Inspect({"tokens", "--hex", "--texts", path}).err, "line 1: not hex"));
+  EXPECT_EQ(Inspect({"tokens", "--texts", path, "--context", "1"}).code, 2);
+  EXPECT_EQ(Inspect({"tokens", "--texts", path, "--context", "x"}).code, 2);
+  EXPECT_EQ(Inspect({"tokens", "--texts", "/nonexistent"}).code, 1);
 }
 
 }  // namespace
