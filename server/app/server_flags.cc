@@ -47,11 +47,14 @@ ABSL_FLAG(int, max_labelled_masks, 4096,
           "masks a session keeps for new labels (RefreshLabels); the oldest go first");
 ABSL_FLAG(int64_t, mask_query_mib, 256, "MiB that all sessions together keep for new labels");
 ABSL_FLAG(int, max_background_calls, 8, "GenerateMasks and SegmentVocabulary calls under way");
+ABSL_FLAG(int, result_threads, 1, "threads that finish the answers to those calls");
 ABSL_FLAG(int64_t, result_buffer_mib, 1024, "MiB of the model's answers to those calls");
 ABSL_FLAG(int, max_points_per_side, 64, "points of GenerateMasks on a side");
 ABSL_FLAG(int, max_points_per_chunk, 256, "points that GenerateMasks decodes at a time");
 ABSL_FLAG(int, max_instances, 1000, "instances that SegmentVocabulary may be asked for");
-ABSL_FLAG(absl::Duration, default_deadline, absl::Seconds(30), "deadline of a call that sets none");
+ABSL_FLAG(absl::Duration, default_deadline, absl::Seconds(30),
+          "deadline of a call that sets none; GenerateMasks and SegmentVocabulary take "
+          "--max_deadline");
 ABSL_FLAG(absl::Duration, max_deadline, absl::Minutes(5), "longest deadline of any call");
 
 namespace semsam {
@@ -106,6 +109,7 @@ ServerOptions OptionsFromFlags() {
   engine.sessions.max_labelled_masks = absl::GetFlag(FLAGS_max_labelled_masks);
   engine.sessions.max_mask_query_bytes = MebibytesFlag(FLAGS_mask_query_mib);
   engine.max_background_calls = absl::GetFlag(FLAGS_max_background_calls);
+  engine.result_threads = absl::GetFlag(FLAGS_result_threads);
   engine.result_buffer_bytes = MebibytesFlag(FLAGS_result_buffer_mib);
   engine.generate.max_points_per_side = absl::GetFlag(FLAGS_max_points_per_side);
   engine.generate.max_points_per_chunk = absl::GetFlag(FLAGS_max_points_per_chunk);

@@ -46,7 +46,7 @@ enum class Stage {
   kText,        // words to embeddings, a chunk
   kLabels,      // embeddings to labels, a mask or a call
   kVocabulary,  // the generic queries of one image
-  kRegions,     // from those to masks
+  kRegions,     // from those to masks, or from a chunk of clicks to candidates
 };
 enum class BatchKind { kImages, kQueries, kTerms };
 enum class LookupOutcome { kHit, kJoined, kMiss };

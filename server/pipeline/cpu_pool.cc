@@ -12,8 +12,12 @@ WorkQueueOptions QueueOptions(const CpuPoolOptions& options) {
                        .max_units = options.max_mask_jobs},
                       {.name = "image",
                        .max_entries = options.max_image_jobs,
-                       .max_units = options.max_image_jobs},
-                      {.name = "result",
+                       .max_units = options.max_image_jobs}},
+          .retry_after = options.retry_after};
+}
+
+WorkQueueOptions ResultQueueOptions(const CpuPoolOptions& options) {
+  return {.classes = {{.name = "result",
                        .max_entries = options.max_result_jobs,
                        .max_units = options.max_result_jobs}},
           .retry_after = options.retry_after};
@@ -21,10 +25,15 @@ WorkQueueOptions QueueOptions(const CpuPoolOptions& options) {
 
 }  // namespace
 
-CpuPool::CpuPool(const CpuPoolOptions& options, const Clock& clock, WorkQueueObserver* observer)
-    : queue_(QueueOptions(options), clock, observer) {
-  threads_.reserve(options.threads);
-  for (int i = 0; i < options.threads; ++i) threads_.emplace_back([this] { Work(); });
+CpuPool::CpuPool(const CpuPoolOptions& options, const Clock& clock, WorkQueueObserver* observer,
+                 WorkQueueObserver* results)
+    : queue_(QueueOptions(options), clock, observer),
+      results_(ResultQueueOptions(options), clock, results) {
+  threads_.reserve(options.threads + options.result_threads);
+  for (int i = 0; i < options.threads; ++i) threads_.emplace_back([this] { Work(queue_); });
+  for (int i = 0; i < options.result_threads; ++i) {
+    threads_.emplace_back([this] { Work(results_); });
+  }
 }
 
 CpuPool::~CpuPool() { Shutdown(); }
@@ -32,18 +41,20 @@ CpuPool::~CpuPool() { Shutdown(); }
 void CpuPool::Submit(JobClass job_class, Job job) {
   JobQueue::Entry entry{
       .task = std::move(job.run), .check = std::move(job.check), .drop = std::move(job.drop)};
-  absl::Status status = queue_.Push(job_class, entry);
+  absl::Status status =
+      job_class == kResults ? results_.Push(0, entry) : queue_.Push(job_class, entry);
   if (!status.ok()) entry.drop(std::move(status));
 }
 
 void CpuPool::Shutdown() {
   queue_.Close(JobQueue::CloseMode::kDrain);
+  results_.Close(JobQueue::CloseMode::kDrain);
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
 }
 
-void CpuPool::Work() {
-  while (std::optional<JobQueue::Batch> batch = queue_.TakeBatch()) {
+void CpuPool::Work(JobQueue& queue) {
+  while (std::optional<JobQueue::Batch> batch = queue.TakeBatch()) {
     for (JobQueue::Taken& taken : batch->entries) taken.task();
   }
 }

@@ -2,8 +2,9 @@
 //
 // Guarantees
 //   - Each job either runs or is dropped, exactly once.
-//   - Masks go before images, because somebody waits for them with a hand on the
-//     mouse, and both before the results of long calls.
+//   - Masks go before images: somebody waits for them with a hand on the mouse.
+//   - The results of long calls have threads of their own: a job of seconds is in
+//     nobody's way.
 //   - A full queue drops the new job at once.
 // Thread-safe.
 #ifndef SEMSAM_SERVER_PIPELINE_CPU_POOL_H_
@@ -22,7 +23,8 @@
 namespace semsam {
 
 struct CpuPoolOptions {
-  int threads = 1;
+  int threads = 1;  // for masks and images
+  int result_threads = 1;
   int64_t max_mask_jobs = 256;  // queued
   int64_t max_image_jobs = 64;  // queued
   int64_t max_result_jobs = 8;  // queued
@@ -31,7 +33,7 @@ struct CpuPoolOptions {
 
 class CpuPool {
  public:
-  // Priority order, highest first.
+  // kMasks before kImages; kResults apart.
   enum JobClass { kMasks = 0, kImages = 1, kResults = 2 };
 
   struct Job {
@@ -41,8 +43,10 @@ class CpuPool {
     absl::AnyInvocable<void(absl::Status why)> drop;
   };
 
-  // `clock` and `observer` (may be null) outlive the pool.
-  CpuPool(const CpuPoolOptions& options, const Clock& clock, WorkQueueObserver* observer);
+  // `clock` and the observers (may be null) outlive the pool; `results` hears of
+  // kResults alone, as its class 0.
+  CpuPool(const CpuPoolOptions& options, const Clock& clock, WorkQueueObserver* observer,
+          WorkQueueObserver* results);
   ~CpuPool();
 
   // Runs `job` on a thread of the pool, or drops it, here and now if the queue is
@@ -50,7 +54,10 @@ class CpuPool {
   void Submit(JobClass job_class, Job job);
 
   // Drops jobs that nobody waits for.
-  void DropDead() { queue_.DropDead(); }
+  void DropDead() {
+    queue_.DropDead();
+    results_.DropDead();
+  }
 
   // Runs what is queued, refuses more, and joins the threads.
   void Shutdown();
@@ -58,9 +65,10 @@ class CpuPool {
  private:
   using JobQueue = WorkQueue<absl::AnyInvocable<void()>>;
 
-  void Work();
+  static void Work(JobQueue& queue);
 
   JobQueue queue_;
+  JobQueue results_;
   std::vector<std::thread> threads_;
 };
 

@@ -18,6 +18,7 @@ absl::Status Draining() {
 
 CpuPoolOptions CpuOptions(const EngineOptions& options) {
   return {.threads = options.cpu_threads,
+          .result_threads = options.result_threads,
           // A call queues one job at a time: these never overflow.
           .max_mask_jobs = options.max_segment_calls,
           .max_image_jobs = options.max_queued_images,
@@ -71,8 +72,8 @@ Engine::Engine(const EngineOptions& options, Segmenter& segmenter, const ImageSt
                                 {Queue::kText, CancelStage::kTextQueue},
                                 {Queue::kBackground, CancelStage::kBackgroundQueue}}),
       cpu_metrics_(metrics, {{Queue::kMasks, CancelStage::kMaskQueue},
-                             {Queue::kImages, CancelStage::kImageQueue},
-                             {Queue::kResults, CancelStage::kResultQueue}}),
+                             {Queue::kImages, CancelStage::kImageQueue}}),
+      result_metrics_(metrics, {{Queue::kResults, CancelStage::kResultQueue}}),
       cache_metrics_(metrics),
       text_metrics_(metrics),
       session_metrics_(metrics),
@@ -97,7 +98,7 @@ Engine::Engine(const EngineOptions& options, Segmenter& segmenter, const ImageSt
                         .retry_after = options.retry_after,
                         .calls = Bounded::kBackgroundCalls},
                        metrics),
-      cpu_(CpuOptions(options), clock, &cpu_metrics_),
+      cpu_(CpuOptions(options), clock, &cpu_metrics_, &result_metrics_),
       worker_(WorkerOptions(options), segmenter, clock, metrics, &worker_metrics_),
       encoder_(segmenter.info(), stages, cache_, cpu_, worker_, clock, metrics),
       words_(segmenter.info(), text_cache_, worker_, clock, metrics, options.max_batch_texts) {
@@ -195,9 +196,9 @@ void Engine::CompleteUpload(UploadCall& call, absl::StatusOr<EmbeddingCache::Fou
                           .timings = call.timings});
 }
 
-absl::Time Engine::EffectiveDeadline(absl::Time wanted) const {
+absl::Time Engine::EffectiveDeadline(absl::Time wanted, bool background) const {
   const absl::Time now = clock_.Now();
-  if (wanted == absl::InfiniteFuture()) return now + options_.default_deadline;
+  if (wanted == absl::InfiniteFuture() && !background) return now + options_.default_deadline;
   return std::min(wanted, now + options_.max_deadline);
 }
 

@@ -117,8 +117,8 @@ class Engine {
   void RefreshLabels(const RefreshLabelsRequest& request, CallLimits limits, RefreshDone done);
 
   // The deadline of a call that starts now and asks for `wanted` (InfiniteFuture:
-  // no wish).
-  absl::Time EffectiveDeadline(absl::Time wanted) const;
+  // no wish). A background call may then take as long as any.
+  absl::Time EffectiveDeadline(absl::Time wanted, bool background = false) const;
 
   // Ends what expired: sessions, queued work, paused calls. To be called about
   // once a second.
@@ -185,6 +185,7 @@ class Engine {
   // In order of construction: threads stop before what they use goes.
   QueueMetrics worker_metrics_;
   QueueMetrics cpu_metrics_;
+  QueueMetrics result_metrics_;
   CacheMetrics cache_metrics_;
   TextCacheMetrics text_metrics_;
   SessionMetrics session_metrics_;

@@ -28,6 +28,7 @@ absl::Status EngineOptions::Validate(const ModelConfig& config) const {
       {"generate.max_points_per_side", generate.max_points_per_side},
       {"generate.max_points_per_chunk", generate.max_points_per_chunk},
       {"max_background_calls", max_background_calls},
+      {"result_threads", result_threads},
       {"result_buffer_bytes", result_buffer_bytes},
   };
   for (const auto& [field, value] : positive) {

@@ -47,9 +47,10 @@ struct EngineOptions {
   VocabularyLimits vocabulary;
   GenerateLimits generate;
   int max_background_calls = 8;                    // of both kinds, under way
+  int result_threads = 1;                          // working on those answers
   int64_t result_buffer_bytes = int64_t{1} << 30;  // the model's answers to them
 
-  absl::Duration default_deadline = absl::Seconds(30);  // of a call that sets none
+  absl::Duration default_deadline = absl::Seconds(30);  // of a short call that sets none
   absl::Duration max_deadline = absl::Minutes(5);       // of any call
   absl::Duration retry_after = absl::Milliseconds(250);
 

@@ -88,7 +88,6 @@ GenerateCall::GenerateCall(const CallParts& parts, CallGate::Ticket ticket, Task
       task_(std::move(task)),
       levels_(LevelsToAnswer(task_.options.levels, parts.config())),
       points_(PointGrid(static_cast<int>(task_.options.points_per_side), parts.config())),
-      start_(parts.clock.Now()),
       sink_(std::move(sink)),
       generator_(GeneratorOptions(task_.options), task_.image.geometry) {}
 
@@ -160,7 +159,7 @@ void GenerateCall::JudgeChunk(const DecodeResult& result, size_t points) {
   }
   next_point_ += points;
   *summary_.timings.postprocess += Now() - start;
-  parts().metrics.RecordStage(Stage::kUpsample, Now() - start);
+  parts().metrics.RecordStage(Stage::kRegions, Now() - start);
   if (sink_.on_progress) {
     sink_.on_progress({.stage = CallProgress::Stage::kPoints,
                        .done = static_cast<int>(next_point_),
@@ -229,7 +228,6 @@ absl::Status GenerateCall::Step() {
   *summary_.timings.postprocess += Now() - start;
   parts().metrics.RecordStage(Stage::kMaskEncode, Now() - start);
   parts().metrics.RecordMaskBytes(mask.data.size_bytes());
-  if (summary_.masks_sent == 0) parts().metrics.RecordTimeToFirstMask(Now() - start_);
   ++summary_.masks_sent;
   CountSent(mask.size_bytes());
   sink_.on_mask(std::move(mask));

@@ -119,7 +119,6 @@ class GenerateCall final : public StreamCall {
   Task task_;
   const std::vector<int> levels_;
   const std::vector<Prompt> points_;
-  const absl::Time start_;
   GenerateSink sink_;
 
   // Of whoever carries the call on.

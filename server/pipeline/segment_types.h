@@ -91,10 +91,11 @@ struct MaskLabels {
   std::vector<MaskLabel> parts;
 
   int64_t size_bytes() const {
+    constexpr int64_t kNumberBytes = 24;  // of one label as it travels, generously
     int64_t total = 0;
     for (const std::vector<MaskLabel>* labels : {&objects, &parts}) {
       for (const MaskLabel& label : *labels) {
-        total += static_cast<int64_t>(label.name.size() + sizeof(float) * 3);
+        total += kNumberBytes + static_cast<int64_t>(label.name.size());
       }
     }
     return total;

@@ -13,7 +13,6 @@ VocabularyCall::VocabularyCall(const CallParts& parts, CallGate::Ticket ticket, 
                                CallLimits limits, VocabularySink sink)
     : StreamCall(parts, std::move(ticket), std::move(limits), sink.window_bytes, CpuPool::kResults),
       task_(std::move(task)),
-      start_(parts.clock.Now()),
       sink_(std::move(sink)) {}
 
 void VocabularyCall::Start() {
@@ -87,7 +86,6 @@ absl::Status VocabularyCall::InferAnswer() {
 template <typename Item>
 void VocabularyCall::Emit(Item item, absl::AnyInvocable<void(Item)>& sink) {
   CountSent(item.size_bytes());
-  if (!std::exchange(sent_any_, true)) parts().metrics.RecordTimeToFirstMask(Now() - start_);
   sink(std::move(item));
 }
 

@@ -86,14 +86,12 @@ class VocabularyCall final : public StreamCall {
   void Emit(Item item, absl::AnyInvocable<void(Item)>& sink);
 
   Task task_;
-  const absl::Time start_;
   VocabularySink sink_;
 
   // Of whoever carries the call on.
   VocabularyResult result_;
   VocabularyAnswer answer_;
   size_t next_region_ = 0;
-  bool sent_any_ = false;
   VocabularySummary summary_;
 };
 

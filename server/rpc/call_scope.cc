@@ -93,7 +93,9 @@ CallScope::CallScope(const RpcParts& parts, Method method, grpc::CallbackServerC
   parts_.calls.Enter();
   context_.AddInitialMetadata(kRequestIdKey, request_id_);
   const absl::Time wanted = ClientDeadline(context_);
-  limits_ = {.deadline = parts_.engine.EffectiveDeadline(wanted), .cancel = cancel_};
+  const bool background =
+      method_ == Method::kSegmentVocabulary || method_ == Method::kGenerateMasks;
+  limits_ = {.deadline = parts_.engine.EffectiveDeadline(wanted, background), .cancel = cancel_};
   has_server_deadline_ = limits_.deadline < wanted;
 }
 

@@ -307,6 +307,7 @@ absl::StatusOr<std::vector<float>> FakeSegmenter::ScoreLabels(
   const size_t half = config.pixel_decoder.hidden_dim / 2;
   std::vector<float> logits;
   for (size_t q = 0; q < query_embeddings.size(); q += 2 * half) {
+    ++scored_queries_;
     const float* query = query_embeddings.data() + q + (object ? 0 : half);
     for (size_t t = 0; t < text_embeddings.size(); t += config.decoder.text_dim) {
       logits.push_back(10 * Likeness(query, text_embeddings.data() + t, config));

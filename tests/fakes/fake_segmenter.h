@@ -91,6 +91,8 @@ class FakeSegmenter final : public Segmenter {
   // Terms an EncodeText call, in order of the calls.
   std::vector<int> text_batches() const;
   int encoded_terms() const;
+  // Query embeddings that ScoreLabels saw, a list of words counting once.
+  int scored_queries() const { return scored_queries_; }
   int vocabulary_runs() const { return vocabulary_runs_; }
   int projections() const { return projections_; }
   // Requests whose embedding came from ProjectValues.
@@ -107,6 +109,7 @@ class FakeSegmenter final : public Segmenter {
   std::atomic<int> overlapping_calls_{0};
   std::atomic<int> encoded_images_{0};
   std::atomic<int> decoded_requests_{0};
+  mutable std::atomic<int> scored_queries_{0};
   std::atomic<int> vocabulary_runs_{0};
   std::atomic<int> projections_{0};
   std::atomic<int> projected_requests_{0};

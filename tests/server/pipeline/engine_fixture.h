@@ -26,7 +26,12 @@ namespace semsam {
 class SegmentLog {
  public:
   SegmentSink Sink(int64_t window_bytes = int64_t{1} << 20) {
-    return {.on_mask =
+    return {.on_progress =
+                [state = state_](const CallProgress& progress) {
+                  MutexLock lock(state->mutex);
+                  state->progress.push_back(progress);
+                },
+            .on_mask =
                 [state = state_](SegmentMask mask) {
                   MutexLock lock(state->mutex);
                   state->masks.push_back(std::move(mask));
@@ -59,11 +64,16 @@ class SegmentLog {
     MutexLock lock(state_->mutex);
     return state_->done_calls;
   }
+  std::vector<CallProgress> progress() const {
+    MutexLock lock(state_->mutex);
+    return state_->progress;
+  }
 
  private:
   struct State {
     Mutex mutex;
     CondVar changed;
+    std::vector<CallProgress> progress ABSL_GUARDED_BY(mutex);
     std::vector<SegmentMask> masks ABSL_GUARDED_BY(mutex);
     int done_calls ABSL_GUARDED_BY(mutex) = 0;
     absl::StatusOr<SegmentSummary> summary ABSL_GUARDED_BY(mutex) = absl::UnknownError("not done");
@@ -112,9 +122,11 @@ class EngineFixture : public ::testing::Test {
 
   // Builds the engine; call once, after the options below are set.
   void Start() {
-    fake_options_.config = Config();
+    fake_options_.config = with_words_ ? WithWords(Config()) : Config();
     if (!fake_options_.on_encode) fake_options_.on_encode = encodes_.Hook();
     if (!fake_options_.on_decode) fake_options_.on_decode = decodes_.Hook();
+    if (!fake_options_.on_text) fake_options_.on_text = texts_.Hook();
+    if (!fake_options_.on_vocabulary) fake_options_.on_vocabulary = vocabularies_.Hook();
     segmenter_ = std::make_unique<FakeSegmenter>(fake_options_);
     stages_ = std::make_unique<FakeImageStages>(Config(), on_threshold_, mask_bytes_);
     auto engine = Engine::Create(options_, *segmenter_, *stages_, clock_, metrics_);
@@ -125,6 +137,8 @@ class EngineFixture : public ::testing::Test {
   void TearDown() override {
     encodes_.Open();
     decodes_.Open();
+    texts_.Open();
+    vocabularies_.Open();
     if (engine_ != nullptr) engine_->Shutdown();
     if (segmenter_ != nullptr) {
       EXPECT_EQ(segmenter_->overlapping_calls(), 0);
@@ -173,6 +187,7 @@ class EngineFixture : public ::testing::Test {
     return log.Wait();
   }
 
+  bool with_words_ = false;
   EngineOptions options_;
   FakeSegmenterOptions fake_options_;
   std::function<void()> on_threshold_;
@@ -182,6 +197,8 @@ class EngineFixture : public ::testing::Test {
   Metrics metrics_{MetricsInfo{}};
   ModelGate encodes_;
   ModelGate decodes_;
+  ModelGate texts_;
+  ModelGate vocabularies_;
   std::unique_ptr<FakeSegmenter> segmenter_;
   std::unique_ptr<FakeImageStages> stages_;
   std::unique_ptr<Engine> engine_;

@@ -275,6 +275,8 @@ TEST_F(EngineLoadTest, ASlowReaderEndsAtItsDeadline) {
 TEST_F(EngineLoadTest, DeadlinesAreSetAndCapped) {
   Start();
   EXPECT_EQ(engine_->EffectiveDeadline(absl::InfiniteFuture()), clock_.Now() + absl::Seconds(30));
+  EXPECT_EQ(engine_->EffectiveDeadline(absl::InfiniteFuture(), /*background=*/true),
+            clock_.Now() + absl::Minutes(5));
   const absl::Time soon = clock_.Now() + absl::Seconds(1);
   EXPECT_EQ(engine_->EffectiveDeadline(soon), soon);
   EXPECT_EQ(engine_->EffectiveDeadline(clock_.Now() + absl::Hours(5)),

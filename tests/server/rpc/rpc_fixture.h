@@ -59,6 +59,7 @@ inline Failure ReadFailure(const grpc::Status& status) {
 
 // What a segment stream brought.
 struct StreamLog {
+  std::vector<v1::Progress> progress;
   std::vector<v1::Mask> masks;
   v1::SegmentSummary summary;
   grpc::Status status;
@@ -73,6 +74,7 @@ class RpcFixture : public ::testing::Test {
     fake_options_.config.short_edge_px = 256;
     fake_options_.on_encode = encodes_.Hook();
     fake_options_.on_decode = decodes_.Hook();
+    fake_options_.on_text = texts_.Hook();
     segmenter_ = std::make_unique<FakeSegmenter>(fake_options_);
     stages_ = std::make_unique<FakeImageStages>(fake_options_.config, nullptr, mask_bytes_);
     auto engine = Engine::Create(options_, *segmenter_, *stages_, clock_, metrics_);
@@ -100,6 +102,7 @@ class RpcFixture : public ::testing::Test {
   void TearDown() override {
     encodes_.Open();
     decodes_.Open();
+    texts_.Open();
     if (server_ != nullptr) {
       EXPECT_TRUE(server_->Drain(absl::Seconds(20)).ok()) << "no call may be left behind";
       EXPECT_EQ(segmenter_->overlapping_calls(), 0);
@@ -182,6 +185,8 @@ class RpcFixture : public ::testing::Test {
     while (reader->Read(&response)) {
       if (response.has_mask()) {
         log.masks.push_back(response.mask());
+      } else if (response.has_progress()) {
+        log.progress.push_back(response.progress());
       } else {
         log.summary = response.summary();
       }
@@ -199,6 +204,7 @@ class RpcFixture : public ::testing::Test {
   Metrics metrics_{MetricsInfo{}};
   ModelGate encodes_;
   ModelGate decodes_;
+  ModelGate texts_;
   std::unique_ptr<FakeSegmenter> segmenter_;
   std::unique_ptr<FakeImageStages> stages_;
   std::unique_ptr<Engine> engine_;
