@@ -82,7 +82,7 @@ struct VocabularyResult {
   ImageSize padded_size;             // px, padded frame
   ImageSize grid;                    // of the logits: padded_size / 4
   int queries = 0;                   // Q: the chosen ones by falling score, then the learned
-  int chosen_queries = 0;            // of them by text similarity
+  int chosen_queries = 0;            // by text similarity; fewer where an image is small
   std::vector<CenterBox> boxes;      // [Q] relative to the padded image
   std::vector<float> object_logits;  // [Q, objects]; probability = sigmoid
   std::vector<float> part_logits;    // [Q, parts]

@@ -352,6 +352,23 @@ TEST(HostilePickle, ATensorMustLieInItsStorage) {
   }
 }
 
+TEST(PthReader, OpensTheWrappersOfTrainingCheckpoints) {
+  const std::string pickle = TensorPickle(1, 0, "", "");
+  const std::string dict = pickle.substr(2, pickle.size() - 3);  // no PROTO, no STOP
+  const std::string data("\0\0\x80\x3f", 4);
+  const std::string epoch = Unicode("iteration") + Int(7) + "s";
+  const auto wrapped = [&](const std::string& entries) { return "\x80\x02}" + entries + "."; };
+  const std::string other = Unicode("state_dict") + "}s";
+  for (const std::string& text : {wrapped(Unicode("state_dict") + dict + "s" + epoch),
+                                  wrapped(other + Unicode("model") + dict + "s" + epoch)}) {
+    const auto tensors = ReadPth(BytesOf(OneTensorZip(text, data)));
+    ASSERT_TRUE(tensors.ok()) << tensors.status();
+    ASSERT_EQ(tensors->size(), 1u);
+    EXPECT_EQ(tensors->front().name, "w");
+    EXPECT_EQ(Floats(tensors->front()), std::vector<float>{1});
+  }
+}
+
 TEST(PthReader, Zip64AndByteOrder) {
   const std::string pickle = TensorPickle(1, 0, "", "");
   const std::string data("\0\0\x80\x3f", 4);
