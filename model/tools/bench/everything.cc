@@ -55,9 +55,9 @@ Outcome Decode(const Side& side, const Grid& grid, const Manner& manner) {
         .point_or_box = PromptRows(chunk),
         .prompts_per_group = manner.joint ? static_cast<int64_t>(count) : 1};
     const DecoderOutput output = network.decoder().Forward(input, manner.every_layer);
-    for (size_t i = 0; i + 1 < output.layer_queries.size(); ++i) {
-      network.PredictMasks(output.layer_queries[i], features);
-      network.decoder().PredictIous(output.layer_queries[i]);
+    for (size_t i = 0; i + 1 < output.layers.size(); ++i) {
+      network.PredictMasks(output.layers[i].twice, features);
+      network.decoder().PredictIous(output.layers[i].twice);
     }
     ious.push_back(network.decoder().PredictIous(output.queries));
     areas.push_back((network.PredictMasks(output.queries, features) > 0).sum(1));
