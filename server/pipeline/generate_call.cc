@@ -10,7 +10,6 @@
 #include "model/base/status_macros.h"
 #include "model/image/containment.h"
 #include "server/pipeline/request_validation.h"
-#include "server/pipeline/resample_mask.h"
 #include "server/pipeline/segment_call.h"
 
 namespace semsam {
@@ -24,7 +23,9 @@ MaskGeneratorOptions GeneratorOptions(const GenerateOptions& options) {
           .stability_score_thresh = options.min_stability,
           .stability_score_offset = options.stability_offset,
           .box_nms_thresh = options.nms_iou,
-          .min_mask_region_area = options.min_region_area_px};
+          .min_mask_region_area = options.min_region_area_px,
+          .resolution = options.resolution,
+          .max_mask_bytes = kMaxCandidateBytes};
 }
 
 absl::Status CheckCount(int64_t value, int64_t most, const char* field) {
@@ -64,22 +65,8 @@ int64_t GenerateBytes(const ModelConfig& config, const ImageGeometry& geometry,
   const int64_t points = options.points_per_side * options.points_per_side;
   const int64_t kept_queries = CanLabel(config) ? points * levels * query : 0;
   const int64_t chunk = std::min(options.chunk(), points);
-  return (chunk * levels * (grid + query) + kept_queries) * static_cast<int64_t>(sizeof(float));
-}
-
-std::vector<Prompt> PointGrid(int n, const ModelConfig& config) {
-  std::vector<Prompt> points;
-  points.reserve(static_cast<size_t>(n) * n);
-  for (int y = 0; y < n; ++y) {
-    for (int x = 0; x < n; ++x) {
-      points.push_back({.cx = static_cast<float>((x + 0.5) / n),
-                        .cy = static_cast<float>((y + 0.5) / n),
-                        .w = config.click_size,
-                        .h = config.click_size,
-                        .point_or_box = config.click_point_or_box});
-    }
-  }
-  return points;
+  return (chunk * levels * (grid + query) + kept_queries) * static_cast<int64_t>(sizeof(float)) +
+         kMaxCandidateBytes;
 }
 
 GenerateCall::GenerateCall(const CallParts& parts, CallGate::Ticket ticket, Task task,
@@ -87,7 +74,8 @@ GenerateCall::GenerateCall(const CallParts& parts, CallGate::Ticket ticket, Task
     : StreamCall(parts, std::move(ticket), std::move(limits), sink.window_bytes, CpuPool::kResults),
       task_(std::move(task)),
       levels_(LevelsToAnswer(task_.options.levels, parts.config())),
-      points_(PointGrid(static_cast<int>(task_.options.points_per_side), parts.config())),
+      points_(
+          PointGrid(static_cast<int>(task_.options.points_per_side), parts.config().click_size)),
       sink_(std::move(sink)),
       generator_(GeneratorOptions(task_.options), task_.image.geometry) {}
 
@@ -177,23 +165,18 @@ absl::Status GenerateCall::AddChunk(const DecodeResult& result, size_t points) {
     const MaskScores& scores = result.scores[mask];
     if (mask % levels_.size() == 0) SEMSAM_RETURN_IF_ERROR(Alive());
     const size_t point = next_point_ + scores.prompt;
+    const int64_t held = generator_.held();
     SEMSAM_RETURN_IF_ERROR(generator_.Add({.point = points_[point],
+                                           .point_index = static_cast<int>(point),
+                                           .query = static_cast<int64_t>(queries_.size()),
                                            .level = scores.level,
                                            .predicted_iou = scores.predicted_iou,
                                            .logits = result.mask_logits(mask)}));
-    if (queries) KeepQuery(result, mask, point);
+    if (!queries || generator_.held() == held) continue;
+    const float* query = result.query_embeddings.data() + mask * result.embedding_dim;
+    queries_.emplace_back(query, query + result.embedding_dim);
   }
   return absl::OkStatus();
-}
-
-void GenerateCall::KeepQuery(const DecodeResult& result, size_t mask, size_t point) {
-  const GenerateOptions& options = task_.options;
-  const MaskScores& scores = result.scores[mask];
-  // As the generator judges it: what it drops is not kept.
-  if (options.min_predicted_iou > 0 && !(scores.predicted_iou > options.min_predicted_iou)) return;
-  const auto row = absl::MakeConstSpan(result.query_embeddings)
-                       .subspan(mask * result.embedding_dim, result.embedding_dim);
-  queries_[QueryKey(point, scores.level)].assign(row.begin(), row.end());
 }
 
 void GenerateCall::Select() {
@@ -218,7 +201,8 @@ absl::Status GenerateCall::SelectMasks() {
   for (const MaskRecord& record : records_) masks.push_back(&record.mask);
   SEMSAM_ASSIGN_OR_RETURN(summary_.parents,
                           FindParents(masks, task_.options.min_containment, cancelled));
-  summary_.masks_filtered = static_cast<int>(points_.size() * levels_.size() - records_.size());
+  summary_.masks_filtered =
+      static_cast<int>(generator_.judged()) - static_cast<int>(records_.size());
   return absl::OkStatus();
 }
 
@@ -235,32 +219,21 @@ absl::Status GenerateCall::Step() {
 }
 
 absl::StatusOr<SegmentMask> GenerateCall::MakeMask(MaskRecord record) {
-  if (task_.options.resolution == MaskResolution::kOriginal) {
-    record.mask = ResampleMask(record.mask, task_.image.geometry.original);
-  }
   SEMSAM_ASSIGN_OR_RETURN(MaskData data,
                           parts().stages.Encode(record.mask, task_.options.encoding));
-  const size_t point = PointIndex(record.point);
-  SegmentMask mask{.prompt_index = static_cast<int>(point),
+  SegmentMask mask{.prompt_index = record.point_index,
                    .level = record.level,
                    .predicted_iou = record.predicted_iou,
                    .stability = record.stability_score,
-                   .area = MaskArea(record.mask),
+                   .area = record.area,
                    .box = BoundingBox(record.mask),
                    .size = record.mask.size,
                    .data = std::move(data)};
-  const auto query = queries_.find(QueryKey(point, record.level));
-  if (query != queries_.end()) {
-    SEMSAM_RETURN_IF_ERROR(
-        LabelAndRetain(task_.labels, task_.session_id, query->second, summary_.timings, mask));
+  if (!queries_.empty()) {
+    SEMSAM_RETURN_IF_ERROR(LabelAndRetain(task_.labels, task_.session_id, queries_[record.query],
+                                          summary_.timings, mask));
   }
   return mask;
-}
-
-size_t GenerateCall::PointIndex(const Prompt& point) const {
-  const double n = static_cast<double>(task_.options.points_per_side);
-  // A centre lies half a cell away from where rounding could go wrong.
-  return static_cast<size_t>(std::floor(point.cy * n) * n + std::floor(point.cx * n));
 }
 
 void GenerateCall::OnEnd(absl::Status status) {

@@ -18,7 +18,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -55,12 +54,12 @@ struct GenerateOptions {
 absl::Status ValidateGenerate(const GenerateOptions& options, const ModelConfig& config,
                               const GenerateLimits& limits);
 
-// Bytes of the model's answers that a call holds at most.
+// Bytes of run lengths that the candidates of a call may take.
+inline constexpr int64_t kMaxCandidateBytes = int64_t{64} << 20;
+
+// Bytes that a call holds at most: the model's answers, queries and candidates.
 int64_t GenerateBytes(const ModelConfig& config, const ImageGeometry& geometry,
                       const GenerateOptions& options);
-
-// n x n clicks, row by row, each in the middle of its cell.
-std::vector<Prompt> PointGrid(int n, const ModelConfig& config);
 
 struct GenerateSummary {
   int masks_sent = 0;
@@ -102,7 +101,6 @@ class GenerateCall final : public StreamCall {
   void DecodeChunk(Segmenter& segmenter, absl::Duration queued);
   void JudgeChunk(const DecodeResult& result, size_t points);
   absl::Status AddChunk(const DecodeResult& result, size_t points);
-  void KeepQuery(const DecodeResult& result, size_t mask, size_t point);
   void Select();
   absl::Status SelectMasks();
 
@@ -110,11 +108,6 @@ class GenerateCall final : public StreamCall {
   absl::Status Step() override;
   void OnEnd(absl::Status status) override;
   absl::StatusOr<SegmentMask> MakeMask(MaskRecord record);
-
-  size_t PointIndex(const Prompt& point) const;
-  int64_t QueryKey(size_t point, int level) const {
-    return static_cast<int64_t>(point) * (parts().config().levels() + 1) + level;
-  }
 
   Task task_;
   const std::vector<int> levels_;
@@ -125,8 +118,8 @@ class GenerateCall final : public StreamCall {
   std::shared_ptr<const Embedding> embedding_;
   size_t next_point_ = 0;
   MaskGenerator generator_;
-  // Of candidates above the predicted IoU, if the model can label; by QueryKey.
-  std::unordered_map<int64_t, std::vector<float>> queries_;
+  // Of the candidates that passed, if the model can label: MaskRecord::query.
+  std::vector<std::vector<float>> queries_;
   std::vector<MaskRecord> records_;  // to be handed out
   size_t next_record_ = 0;
   GenerateSummary summary_;

@@ -5,7 +5,6 @@
 #include <set>
 
 #include "model/base/errors.h"
-#include "server/pipeline/resample_mask.h"
 #include "tests/fakes/metric_value.h"
 #include "tests/server/pipeline/call_log.h"
 #include "tests/server/pipeline/engine_fixture.h"
@@ -292,8 +291,7 @@ TEST_F(EngineGenerateTest, CallsAndTheirResultsAreBounded) {
   engine_->GenerateMasks(SmallDiscs(image), {}, running[0].Sink());
   EXPECT_EQ(MetricValue(metrics_, "semsam_result_bytes"), std::to_string(bytes));
   GenerateRequest larger = SmallDiscs(image);
-  larger.options.levels = {4, 5};
-  larger.options.points_per_chunk = 8;
+  larger.options.levels = {1, 2, 3, 4, 5, 6};
   GenerateLog refused;
   EXPECT_EQ(ErrorReason(Generate(larger, refused).status()), reason::kMemoryFull);
   engine_->GenerateMasks(SmallDiscs(image), {}, running[1].Sink());
@@ -303,7 +301,9 @@ TEST_F(EngineGenerateTest, CallsAndTheirResultsAreBounded) {
   EXPECT_TRUE(ErrorRetryAfter(status).has_value());
   decodes_.Open();
   for (GenerateLog& log : running) EXPECT_TRUE(log.Wait().ok());
-  larger.options.levels = {1, 2, 3, 4, 5, 6};
+  larger.image = NewImage(320, 64, "long");
+  larger.options.points_per_side = 64;
+  larger.options.points_per_chunk = 256;
   GenerateLog never;
   EXPECT_EQ(ErrorField(Generate(larger, never).status()), "options.points_per_chunk");
   ExpectNothingHeld();
@@ -333,24 +333,6 @@ TEST_F(EngineGenerateTest, AnImageWhoseEmbeddingWasEvictedIsEncodedAgain) {
   GenerateLog log;
   ASSERT_TRUE(Generate(SmallDiscs(image), log).ok());
   EXPECT_EQ(segmenter_->encoded_images(), 2);
-}
-
-TEST(ResampleMask, EveryPixelIsTheOneUnderItsCentre) {
-  BinaryMask mask{.size = {2, 3},
-                  .pixels = {1, 0, 0,  //
-                             0, 1, 1}};
-  const RunLengths runs = EncodeRunLengths(mask);
-  EXPECT_EQ(ResampleMask(runs, mask.size), runs);
-  const BinaryMask larger = DecodeRunLengths(ResampleMask(runs, {4, 6}));
-  EXPECT_THAT(larger.pixels, ElementsAre(1, 1, 0, 0, 0, 0,  //
-                                         1, 1, 0, 0, 0, 0,  //
-                                         0, 0, 1, 1, 1, 1,  //
-                                         0, 0, 1, 1, 1, 1));
-  EXPECT_EQ(ResampleMask(EncodeRunLengths(larger), mask.size), runs);
-  // Wider than a word of the builder.
-  const RunLengths wide = ResampleMask(runs, {2, 300});
-  EXPECT_EQ(MaskArea(wide), 100 + 200);
-  EXPECT_EQ(BoundingBox(wide), (PixelBox{0, 0, 300, 2}));
 }
 
 }  // namespace
