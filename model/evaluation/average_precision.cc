@@ -31,8 +31,8 @@ absl::Status CheckShape(ApKind kind, const T& object, std::optional<ImageSize>& 
     if (!std::isfinite(box.x) || !std::isfinite(box.y) ||
         !(box.width >= 0 && std::isfinite(box.width)) ||
         !(box.height >= 0 && std::isfinite(box.height))) {
-      return InvalidField(
-          "box", absl::StrCat("cannot be (", box.x, ", ", box.y, "), ", box.width, " x ", box.height));
+      return InvalidField("box", absl::StrCat("cannot be (", box.x, ", ", box.y, "), ", box.width,
+                                              " x ", box.height));
     }
     return absl::OkStatus();
   }

@@ -37,16 +37,9 @@ std::string Shortened(const std::string& name) {
   return name.substr(0, end) + "...";
 }
 
-// Bytes that are no UTF-8 become U+FFFD: dump() of nlohmann throws on them.
-std::string Mended(const std::string& text) {
-  const std::string quoted =
-      json(text).dump(-1, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace);
-  return json::parse(quoted, nullptr, /*allow_exceptions=*/false).get<std::string>();
-}
-
 std::string NameOf(int64_t id, const ClassNames& names) {
   const auto it = names.find(id);
-  return it == names.end() ? absl::StrCat(id) : Mended(it->second);
+  return it == names.end() ? absl::StrCat(id) : WellFormed(it->second);
 }
 
 Figure Counted(double value, int64_t count) { return {.value = value, .count = count}; }
@@ -56,6 +49,13 @@ json MeansToJson(const PanopticMeans& means) {
 }
 
 }  // namespace
+
+std::string WellFormed(const std::string& text) {
+  // dump() throws on other bytes unless told to replace them.
+  const std::string quoted =
+      json(text).dump(-1, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace);
+  return json::parse(quoted, nullptr, /*allow_exceptions=*/false).get<std::string>();
+}
 
 std::string FormatTable(const ReportTable& table) {
   std::vector<std::vector<std::string>> lines(table.rows.size() + 1);
@@ -96,13 +96,13 @@ json ToJson(const Figure& figure) {
 json ToJson(const ReportTable& table) {
   json rows = json::array();
   for (const ReportRow& row : table.rows) {
-    json object = {{"name", Mended(row.name)}};
+    json object = {{"name", WellFormed(row.name)}};
     for (size_t c = 0; c < table.columns.size(); ++c) {
       object[table.columns[c].key] = ToJson(c < row.figures.size() ? row.figures[c] : Figure{});
     }
     rows.push_back(std::move(object));
   }
-  return {{"title", Mended(table.title)}, {"rows", std::move(rows)}};
+  return {{"title", WellFormed(table.title)}, {"rows", std::move(rows)}};
 }
 
 ReportTable SegmentationTable(const std::string& name, const PanopticResult* panoptic,

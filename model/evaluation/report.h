@@ -50,6 +50,9 @@ std::string FormatTable(const ReportTable& table);
 nlohmann::json ToJson(const ReportTable& table);
 nlohmann::json ToJson(const Figure& figure);
 
+// `text` with bytes that are no UTF-8 replaced: JSON cannot hold them.
+std::string WellFormed(const std::string& text);
+
 // The columns PQ, mIoU, AP of boxes and masks and so on of the paper's tables 3 and 4.
 // A result that is null leaves its columns without samples.
 ReportTable SegmentationTable(const std::string& name, const PanopticResult* panoptic,

@@ -47,6 +47,8 @@ ARROWS = {
     "client": ["proto"],
     "client/cli": ["client"],
     "tests/fakes": ["server/pipeline"],
+    # Random numbers of the reference come from the weight formula.
+    "tests/model/evaluation": ["model/evaluation", "model/weights"],
     # The published everything-mode is network and post-processing together.
     "tests/model/net": ["model/net", "model/image"],
 }
