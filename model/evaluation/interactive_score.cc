@@ -47,8 +47,7 @@ absl::Status ValidateMask(const PredictedMask& mask, ImageSize picture) {
 }
 
 // Costs [masks, truths] of the published matcher.
-std::vector<double> LogitCosts(const PromptAnswer& answer,
-                               std::span<const RunLengths* const> truths,
+std::vector<double> LogitCosts(const PromptAnswer& answer, std::span<const TrueMask> truths,
                                std::span<const MatchPoint> points) {
   std::vector<MatchSide> predictions, targets;
   for (const PredictedMask& mask : answer.masks) {
@@ -56,9 +55,10 @@ std::vector<double> LogitCosts(const PromptAnswer& answer,
         {.samples = SampleLogits({.size = mask.grid, .data = mask.logits.data()}, points),
          .box = mask.box});
   }
-  for (const RunLengths* truth : truths) {
-    targets.push_back({.samples = SampleMask(DecodeRunLengths(*truth), answer.geometry, points),
-                       .box = MaskCenterBox(*truth, answer.geometry)});
+  for (const TrueMask& truth : truths) {
+    targets.push_back(
+        {.samples = SampleMask(DecodeRunLengths(*truth.mask), answer.geometry, points),
+         .box = MaskCenterBox(*truth.mask, answer.geometry)});
   }
   std::vector<double> costs;
   for (const MatchCost& cost : MatchCosts(predictions, targets)) {
@@ -89,11 +89,18 @@ absl::Status ValidateAnswer(const PromptAnswer& answer, ImageSize picture) {
   return absl::OkStatus();
 }
 
-PromptScore ScorePrompt(const PromptAnswer& answer, const RunLengths& truth) {
+double IouWithTruth(const RunLengths& predicted, const TrueMask& truth) {
+  const int64_t shared = SharedArea(predicted, *truth.mask);
+  int64_t either = MaskArea(predicted) + MaskArea(*truth.mask) - shared;
+  if (truth.unsure != nullptr) either -= SharedArea(predicted, *truth.unsure);
+  return either == 0 ? 0.0 : static_cast<double>(shared) / static_cast<double>(either);
+}
+
+PromptScore ScorePrompt(const PromptAnswer& answer, const TrueMask& truth) {
   PromptScore best;
   const PredictedMask* surest = nullptr;
   for (size_t i = 0; i < answer.masks.size(); ++i) {
-    const double iou = MaskIou(answer.masks[i].mask, truth);
+    const double iou = IouWithTruth(answer.masks[i].mask, truth);
     if (best.oracle_mask < 0 || iou > best.oracle_iou) {
       best.oracle_iou = iou;
       best.oracle_mask = static_cast<int>(i);
@@ -119,14 +126,14 @@ int CountDistinctMasks(const PromptAnswer& answer, double max_iou) {
 }
 
 absl::StatusOr<std::vector<double>> ScoreGranularity(const PromptAnswer& answer,
-                                                     std::span<const RunLengths* const> truths,
+                                                     std::span<const TrueMask> truths,
                                                      std::span<const MatchPoint> points) {
   std::vector<double> scores(truths.size());
   if (answer.masks.empty() || truths.empty()) return scores;
   std::vector<double> ious;
   ious.reserve(answer.masks.size() * truths.size());
   for (const PredictedMask& mask : answer.masks) {
-    for (const RunLengths* truth : truths) ious.push_back(MaskIou(mask.mask, *truth));
+    for (const TrueMask& truth : truths) ious.push_back(IouWithTruth(mask.mask, truth));
   }
   std::vector<double> costs;
   if (HasLogits(answer.masks.front())) {

@@ -42,8 +42,18 @@ struct PromptAnswer {
 // fill it, a score or logit is not finite, or masks with and without logits are mixed.
 absl::Status ValidateAnswer(const PromptAnswer& answer, ImageSize picture);
 
+struct TrueMask {
+  const RunLengths* mask = nullptr;
+  // Pixels of which it is not known whether they belong: they count neither way. Shares
+  // none with `mask`. Null: there are none.
+  const RunLengths* unsure = nullptr;
+};
+
 // The functions below take answers that ValidateAnswer has passed, and true masks of
 // the same size.
+
+// Intersection over union; 0 where both are empty.
+double IouWithTruth(const RunLengths& predicted, const TrueMask& truth);
 
 struct PromptScore {
   double max_iou = 0;  // 0 for an answer without masks; of equal scores the first mask
@@ -51,7 +61,7 @@ struct PromptScore {
   int oracle_mask = -1;  // the first of the best; -1 without masks
 };
 
-PromptScore ScorePrompt(const PromptAnswer& answer, const RunLengths& truth);
+PromptScore ScorePrompt(const PromptAnswer& answer, const TrueMask& truth);
 
 // How many masks are left when each must have an IoU below `max_iou` with all kept
 // before it; empty masks are not counted.
@@ -61,7 +71,7 @@ int CountDistinctMasks(const PromptAnswer& answer, double max_iou);
 // out. Matched by the published costs at `points`, or, for masks without logits, so
 // that the sum of IoUs is highest. Errors: INTERNAL.
 absl::StatusOr<std::vector<double>> ScoreGranularity(const PromptAnswer& answer,
-                                                     std::span<const RunLengths* const> truths,
+                                                     std::span<const TrueMask> truths,
                                                      std::span<const MatchPoint> points);
 
 }  // namespace semsam

@@ -32,6 +32,19 @@ uint64_t Hash(std::string_view text, uint64_t seed) {
   return hash;
 }
 
+TrueMask TruthOf(const EvaluationTarget& target) {
+  return {.mask = &target.mask, .unsure = target.unsure ? &*target.unsure : nullptr};
+}
+
+absl::Status ValidateRuns(const RunLengths& mask, ImageSize picture) {
+  int64_t pixels = 0;
+  for (const uint32_t count : mask.counts) pixels += count;
+  if (mask.size == picture && pixels == picture.area()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("runs of ", pixels, " px in ", mask.size.width,
+                                                 " x ", mask.size.height, ", the picture is ",
+                                                 picture.width, " x ", picture.height));
+}
+
 absl::Status ValidatePicture(const EvaluationPicture& picture, size_t click_kinds) {
   const ImageSize size = picture.image.size;
   if (size.height <= 0 || size.width <= 0) {
@@ -39,24 +52,26 @@ absl::Status ValidatePicture(const EvaluationPicture& picture, size_t click_kind
   }
   for (size_t i = 0; i < picture.targets.size(); ++i) {
     const EvaluationTarget& target = picture.targets[i];
-    int64_t pixels = 0;
-    for (const uint32_t count : target.mask.counts) pixels += count;
-    if (target.mask.size != size || pixels != size.area()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "target ", i, ": runs of ", pixels, " px in ", target.mask.size.width, " x ",
-          target.mask.size.height, ", the picture is ", size.width, " x ", size.height));
+    const std::string name = absl::StrCat("target ", i);
+    SEMSAM_RETURN_IF_ERROR(Annotate(ValidateRuns(target.mask, size), name));
+    if (target.unsure) {
+      SEMSAM_RETURN_IF_ERROR(Annotate(ValidateRuns(*target.unsure, size), name + ".unsure"));
+      if (SharedArea(target.mask, *target.unsure) > 0) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(name, ": pixels of the mask are said to be unsure"));
+      }
     }
     for (const TargetClick& click : target.clicks) {
       if (click.kind < 0 || click.kind >= click_kinds) {
         return absl::InvalidArgumentError(
-            absl::StrCat("target ", i, ": a click is of unknown kind ", click.kind));
+            absl::StrCat(name, ": a click is of unknown kind ", click.kind));
       }
       const bool inside =
           click.at.x >= 0 && click.at.y >= 0 && click.at.x < size.width && click.at.y < size.height;
       if (!inside || !Contains(target.mask, static_cast<int64_t>(click.at.x) * size.height +
                                                 static_cast<int64_t>(click.at.y))) {
-        return absl::InvalidArgumentError(absl::StrCat("target ", i, ": the click (", click.at.x,
-                                                       ", ", click.at.y, ") is not in its mask"));
+        return absl::InvalidArgumentError(absl::StrCat(name, ": the click (", click.at.x, ", ",
+                                                       click.at.y, ") is not in its mask"));
       }
     }
   }
@@ -71,16 +86,15 @@ struct ClickPrompt {
 };
 
 // True masks that the click is matched with: its target, and others that contain it.
-std::vector<const RunLengths*> MasksUnder(const EvaluationPicture& picture,
-                                          const ClickPrompt& click,
-                                          const InteractiveOptions& options) {
+std::vector<TrueMask> MasksUnder(const EvaluationPicture& picture, const ClickPrompt& click,
+                                 const InteractiveOptions& options) {
   const int64_t position = static_cast<int64_t>(click.at.x) * picture.image.size.height +
                            static_cast<int64_t>(click.at.y);
-  std::vector<const RunLengths*> masks = {&picture.targets[click.target].mask};
+  std::vector<TrueMask> masks = {TruthOf(picture.targets[click.target])};
   for (size_t i = 0; i < picture.targets.size(); ++i) {
     const EvaluationTarget& target = picture.targets[i];
     if (i != click.target && !target.crowd && Contains(target.mask, position)) {
-      masks.push_back(&target.mask);
+      masks.push_back(TruthOf(target));
     }
   }
   const size_t most = static_cast<size_t>(options.max_granularity);
@@ -258,11 +272,11 @@ class Evaluation {
                           const ClickPrompt& click, const PromptAnswer& answer,
                           InteractiveTally& tally) const {
     const EvaluationTarget& target = picture.targets[click.target];
-    const PromptScore score = ScorePrompt(answer, target.mask);
+    const PromptScore score = ScorePrompt(answer, TruthOf(target));
     tally.point_max.Add(score.max_iou);
     tally.point_oracle.Add(score.oracle_iou);
     tally.distinct_masks.Add(CountDistinctMasks(answer, options_.distinct_iou));
-    const std::vector<const RunLengths*> masks = MasksUnder(picture, click, options_);
+    const std::vector<TrueMask> masks = MasksUnder(picture, click, options_);
     tally.granularity.Add(static_cast<double>(masks.size()));
     SEMSAM_ASSIGN_OR_RETURN(const std::vector<double> ious,
                             ScoreGranularity(answer, masks, points_));
@@ -298,7 +312,7 @@ class Evaluation {
                             CallPredictor(predictor, [&] { return session.Box(boxes); }));
     SEMSAM_RETURN_IF_ERROR(ValidateAnswers(answers, targets.size(), picture));
     for (size_t i = 0; i < targets.size(); ++i) {
-      const PromptScore score = ScorePrompt(answers[i], picture.targets[targets[i]].mask);
+      const PromptScore score = ScorePrompt(answers[i], TruthOf(picture.targets[targets[i]]));
       // Boxes know no kinds of clicks: they stand in the rows of all of them.
       for (size_t kind = 0; kind < options_.click_kinds.size(); ++kind) {
         InteractiveTally& tally = report.tally(picture.set, predictor, kind);

@@ -79,6 +79,9 @@ struct TargetClick {
 // of; all of a list are right.
 struct EvaluationTarget {
   RunLengths mask;
+  // Pixels of which it is not known whether they belong, such as the unsure border of
+  // some data sets; none of the mask's.
+  std::optional<RunLengths> unsure;
   // Neither asked for nor matched.
   bool crowd = false;
   std::vector<int> object_labels;   // empty: not known

@@ -35,25 +35,35 @@ PromptAnswer Answer(const std::vector<std::pair<RunLengths, double>>& masks) {
 TEST(InteractiveScore, MaxFollowsTheScoreAndOracleTheIou) {
   const PromptAnswer answer =
       Answer({{Mask(0, 2), 0.3}, {Mask(0, 8), 0.9}, {Mask(0, 4), 0.9}, {Mask(0, 4), 0.1}});
-  const PromptScore score = ScorePrompt(answer, Mask(0, 4));
+  const RunLengths truth = Mask(0, 4);
+  const PromptScore score = ScorePrompt(answer, {&truth});
   EXPECT_DOUBLE_EQ(score.max_iou, 0.5);
   EXPECT_DOUBLE_EQ(score.oracle_iou, 1.0);
   EXPECT_EQ(score.oracle_mask, 2);
 }
 
+TEST(InteractiveScore, CountsUnsurePixelsNeitherWay) {
+  const RunLengths truth = Mask(2, 6), unsure = Mask(6, 8), nothing = Mask(0, 0);
+  EXPECT_EQ(IouWithTruth(Mask(2, 8), {&truth, &unsure}), 1.0);
+  EXPECT_EQ(IouWithTruth(Mask(2, 6), {&truth, &unsure}), 1.0);
+  EXPECT_EQ(IouWithTruth(Mask(2, 10), {&truth, &unsure}), 4.0 / 6);
+  EXPECT_EQ(IouWithTruth(Mask(2, 8), {&truth}), 4.0 / 6);
+  EXPECT_EQ(IouWithTruth(Mask(6, 8), {&nothing, &unsure}), 0.0);
+}
+
 TEST(InteractiveScore, OfNoMasksIsZero) {
-  const PromptScore score = ScorePrompt({}, Mask(0, 4));
+  const RunLengths truth = Mask(0, 4);
+  const PromptScore score = ScorePrompt({}, {&truth});
   EXPECT_EQ(score.max_iou, 0);
   EXPECT_EQ(score.oracle_iou, 0);
   EXPECT_EQ(score.oracle_mask, -1);
-  const RunLengths truth = Mask(0, 4);
-  EXPECT_THAT(*ScoreGranularity({}, std::vector<const RunLengths*>{&truth}, {}), ElementsAre(0));
+  EXPECT_THAT(*ScoreGranularity({}, std::vector<TrueMask>{{&truth}}, {}), ElementsAre(0));
   EXPECT_TRUE(ScoreGranularity(Answer({{Mask(0, 4), 1}}), {}, {})->empty());
 }
 
 TEST(InteractiveScore, MatchesEachTrueMaskWithAMaskOfItsOwn) {
   const RunLengths small = Mask(0, 4), large = Mask(0, 8);
-  const std::vector<const RunLengths*> truths = {&small, &large};
+  const std::vector<TrueMask> truths = {{&small}, {&large}};
   // The first is best for both: the pair that gives it to `large` is better together.
   EXPECT_THAT(*ScoreGranularity(Answer({{Mask(0, 6), 1}, {Mask(0, 3), 1}}), truths, {}),
               ElementsAre(DoubleNear(0.75, 1e-12), DoubleNear(0.75, 1e-12)));
@@ -72,8 +82,8 @@ TEST(InteractiveScore, MatchesByTheLogitsWhereThereAreAny) {
   }
   ASSERT_TRUE(ValidateAnswer(answer, kPicture).ok()) << ValidateAnswer(answer, kPicture);
   const RunLengths small = Mask(0, 4), large = Mask(0, 8);
-  const auto ious = ScoreGranularity(answer, std::vector<const RunLengths*>{&small, &large},
-                                     MakeMatchPoints(1, 500));
+  const auto ious =
+      ScoreGranularity(answer, std::vector<TrueMask>{{&small}, {&large}}, MakeMatchPoints(1, 500));
   EXPECT_THAT(*ious, ElementsAre(0.5, 0.5));
 }
 
@@ -142,7 +152,8 @@ TEST(InteractiveScore, GivesThePublishedMaxAndOracle) {
     for (int64_t i = 0; i < kSize.area(); ++i) {
       truth.pixels.push_back(masks.data[click * kSize.area() + i] != 0);
     }
-    const PromptScore score = ScorePrompt(answer, EncodeRunLengths(truth));
+    const RunLengths runs = EncodeRunLengths(truth);
+    const PromptScore score = ScorePrompt(answer, {&runs});
     // A pixel at the edge may fall on the other side: 1 of some 40,000.
     EXPECT_NEAR(score.max_iou, expected["iou_max"][click].get<double>(), 5e-5) << click;
     EXPECT_NEAR(score.oracle_iou, expected["iou_oracle"][click].get<double>(), 5e-5) << click;

@@ -274,6 +274,12 @@ TEST(Protocol, SaysWhichPictureAndPredictorFailed) {
               HasSubstr("is not in its mask"));
   EXPECT_THAT(run([](ListSource& source, auto&) {
                 source.change = [](EvaluationPicture& picture) {
+                  picture.targets[1].unsure = picture.targets[0].mask;
+                };
+              }),
+              HasSubstr("target 1: pixels of the mask are said to be unsure"));
+  EXPECT_THAT(run([](ListSource& source, auto&) {
+                source.change = [](EvaluationPicture& picture) {
                   picture.targets[1].clicks[0].kind = 2;
                 };
               }),
