@@ -192,6 +192,10 @@ def recolour(random, ids):
 
 def pq_picture(random, categories):
     height, width = (int(v) for v in random.integers(1, 40, 2))
+    if random.random() < 0.4:  # several crowds of one class
+        categories, crowds = categories[:1], 0.6
+    else:
+        crowds = 0.2
     truth = random_map(random, height, width, int(random.integers(0, 7)))
     noise = random.random((height, width)) < random.choice([0.02, 0.3])
     prediction = np.where(noise, random_map(random, height, width, 6), truth)
@@ -207,7 +211,7 @@ def pq_picture(random, categories):
         if random.random() < 0.1:
             continue  # drawn, not listed
         truth_segments.append({"id": segment, "category_id": of_truth[segment], "area": area,
-                               "iscrowd": int(random.random() < 0.2)})
+                               "iscrowd": int(random.random() < crowds)})
     if truth_segments and random.random() < 0.1:  # listed, not drawn
         truth_segments.append({"id": 2**24 - 1, "category_id": int(random.choice(categories)),
                                "area": 9, "iscrowd": 0})

@@ -61,6 +61,13 @@ TEST_F(PanopticQualityTest, ExcusesWhatLiesInVoidOrInACrowd) {
   EXPECT_EQ(accumulator_.Result().classes[1].false_negatives, 1);
 }
 
+TEST_F(PanopticQualityTest, KnowsTheLastCrowdOfAClass) {
+  const Segments crowds = {{.id = 9, .category = 1, .crowd = true},
+                           {.id = 8, .category = 1, .crowd = true}};
+  ASSERT_TRUE(Add({8, 9}, crowds, {5, 6}, {{5, 1}, {6, 1}}).ok());
+  EXPECT_EQ(accumulator_.Result().classes[0].false_positives, 1);
+}
+
 TEST_F(PanopticQualityTest, DoesNotMatchAtExactlyHalf) {
   ASSERT_TRUE(Add({3, 3, 4}, {{3, 1}, {4, 2}}, {5, 6, 6}, {{5, 1}, {6, 2}}).ok());
   const PanopticResult result = accumulator_.Result();
