@@ -30,7 +30,10 @@ SEMSAM_BUILD_PACKAGES=(
 SEMSAM_TEST_PACKAGES=(clang clang-tidy shellcheck git python3-venv)
 
 # What the tests' Python environment holds, with hashes.
-SEMSAM_REQUIREMENTS=("$SEMSAM_ROOT"/tests/*/requirements.txt)
+SEMSAM_REQUIREMENTS=(
+  "$SEMSAM_ROOT"/tests/*/requirements.txt
+  "$SEMSAM_ROOT"/tests/model/evaluation/requirements.txt
+)
 
 # The distribution's Python: the packages above belong to it, whatever else
 # `python3` may be on PATH.
@@ -141,11 +144,12 @@ make_venv() {
     [[ -f $venv/.complete ]] && exit
     rm -rf -- "$venv"
     "$SEMSAM_SYSTEM_PYTHON" -m venv "$venv"
-    # One by one: two files may name the same package. Each names all that it
-    # needs; what else a package would bring (open-clip-torch: torch) stays out.
+    # One by one: two files may name the same package. They list all that is needed:
+    # what a package says it needs is more (open-clip-torch: torch) or less true
+    # (panopticapi-lite: NumPy 1).
     for file in "${SEMSAM_REQUIREMENTS[@]}"; do
-      "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
-        --only-binary :all: -r "$file"
+      "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+        --no-deps --only-binary :all: -r "$file"
     done
     touch -- "$venv/.complete"
   ) 9>"$venv.lock"

@@ -170,7 +170,7 @@ PixelBox BoundingBox(const RunLengths& runs) {
           .height = static_cast<int>(bottom - top + 1)};
 }
 
-double MaskIou(const RunLengths& a, const RunLengths& b) {
+int64_t SharedArea(const RunLengths& a, const RunLengths& b) {
   int64_t shared = 0;
   size_t i = 0, j = 0;
   int64_t a_end = a.counts.empty() ? 0 : a.counts[0];
@@ -183,6 +183,11 @@ double MaskIou(const RunLengths& a, const RunLengths& b) {
     if (a_end == next && ++i < a.counts.size()) a_end += a.counts[i];
     if (b_end == next && ++j < b.counts.size()) b_end += b.counts[j];
   }
+  return shared;
+}
+
+double MaskIou(const RunLengths& a, const RunLengths& b) {
+  const int64_t shared = SharedArea(a, b);
   const int64_t either = MaskArea(a) + MaskArea(b) - shared;
   return either == 0 ? 0.0 : static_cast<double>(shared) / static_cast<double>(either);
 }

@@ -71,6 +71,9 @@ RunLengths EncodeWindow(const BinaryMask& pixels, const PixelBox& window, ImageS
 int64_t MaskArea(const RunLengths& runs);
 PixelBox BoundingBox(const RunLengths& runs);
 
+// Pixels that both masks hold. Masks of equal size.
+int64_t SharedArea(const RunLengths& a, const RunLengths& b);
+
 // Intersection over union, 0 where both are empty. Masks of equal size.
 double MaskIou(const RunLengths& a, const RunLengths& b);
 

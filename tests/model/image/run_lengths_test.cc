@@ -84,6 +84,7 @@ TEST(RunLengths, IouMatchesThePixels) {
       }
       const double expected = either == 0 ? 0.0 : static_cast<double>(both) / either;
       EXPECT_DOUBLE_EQ(MaskIou(EncodeRunLengths(a), EncodeRunLengths(b)), expected);
+      EXPECT_EQ(SharedArea(EncodeRunLengths(a), EncodeRunLengths(b)), both);
     }
   }
 }

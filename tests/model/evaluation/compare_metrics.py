@@ -1,0 +1,395 @@
+"""Our metrics against pycocotools and panopticapi, on random cases.
+
+  compare_metrics.py --probe PROGRAM [--cases N] [--seed S]
+  compare_metrics.py --freeze FILE       writes a few cases with their numbers
+
+PROGRAM (metrics_probe) gets each case as JSON and answers with our numbers. Every
+number of every class must agree to 1e-6. mIoU is compared with NumPy.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import math
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+    import panopticapi.evaluation as panoptic
+    from panopticapi.utils import id2rgb
+    from PIL import Image
+    from pycocotools import mask as masks
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+except ImportError as error:
+    print(f"skipped: {error}; run tests/run.sh, or deploy/setup.sh --test and set SEMSAM_PYTHON")
+    sys.exit(77)  # ctest reads this as "skipped"
+
+TOLERANCE = 1e-6
+DIGITS = 12
+
+
+def number(value):
+    """-1 and NaN stand for "no truth"."""
+    value = float(value)
+    return None if value == -1 or math.isnan(value) else round(value, DIGITS)
+
+
+# -- average precision ------------------------------------------------------------
+
+
+def draw(random, height, width, box, kind):
+    """A rectangle, an ellipse or dots within `box` (x, y, w, h)."""
+    x, y, w, h = box
+    rows, columns = np.mgrid[0:height, 0:width]
+    inside = (columns >= x) & (columns < x + w) & (rows >= y) & (rows < y + h)
+    if kind == "ellipse":
+        inside &= ((columns + 0.5 - x - w / 2) / max(w / 2, 0.5)) ** 2 + (
+            (rows + 0.5 - y - h / 2) / max(h / 2, 0.5)) ** 2 <= 1
+    elif kind == "dots":
+        inside &= random.random((height, width)) < 0.5
+    elif kind == "empty":
+        inside[:] = False
+    return inside
+
+
+def encode(pixels):
+    code = masks.encode(np.asfortranarray(pixels.astype(np.uint8)))
+    return {"size": list(code["size"]), "counts": code["counts"].decode()}
+
+
+def random_box(random, height, width):
+    w, h = int(random.integers(1, width + 1)), int(random.integers(1, height + 1))
+    x, y = int(random.integers(0, width - w + 1)), int(random.integers(0, height - h + 1))
+    return [x, y, w, h]
+
+
+def near(random, box, height, width):
+    """The box or one beside it; with whole numbers, so that IoUs meet thresholds."""
+    if random.random() < 0.2:
+        return list(box)
+    reach = max(1, min(box[2], box[3]) // 4)
+    x, y, w, h = (int(v + random.integers(-reach, reach + 1)) for v in box)
+    x, y = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
+    return [x, y, min(max(w, 1), width - x), min(max(h, 1), height - y)]
+
+
+def random_annotations(random, image, categories, first_id):
+    annotations = []
+    for _ in range(random.integers(0, 7)):
+        box = random_box(random, image["height"], image["width"])
+        kind = random.choice(["box", "ellipse", "dots", "empty"], p=[0.4, 0.4, 0.15, 0.05])
+        pixels = draw(random, image["height"], image["width"], box, kind)
+        # Areas of files differ from those of masks, and meet the bounds of ranges.
+        area = random.choice([float(pixels.sum()), 1024.0, 9216.0, 500.5, 20000.0])
+        annotations.append({
+            "id": first_id + len(annotations), "image_id": image["id"],
+            "category_id": int(random.choice(categories)), "bbox": [float(v) for v in box],
+            "segmentation": encode(pixels), "area": float(area),
+            "iscrowd": int(random.random() < 0.15)})
+    return annotations
+
+
+def random_results(random, image, annotations, categories, options):
+    results = []
+    count = 150 if options["many"] else int(random.integers(0, 12))
+    for _ in range(count):
+        if annotations and random.random() < 0.7:
+            truth = annotations[random.integers(len(annotations))]
+            box, category = truth["bbox"], truth["category_id"]
+        else:
+            box, category = random_box(random, image["height"], image["width"]), None
+        if category is None or random.random() < 0.15:
+            category = int(random.choice(categories))
+        box = near(random, box, image["height"], image["width"])
+        kind = random.choice(["box", "ellipse", "dots", "empty"], p=[0.5, 0.4, 0.07, 0.03])
+        result = {"image_id": image["id"], "category_id": category,
+                  # Few distinct scores: ties within and across pictures.
+                  "score": float(random.integers(0, 6)) / 5 if options["ties"]
+                  else float(random.random())}
+        if options["boxes"]:
+            result["bbox"] = [float(v) for v in box]
+        if options["masks"]:
+            result["segmentation"] = encode(
+                draw(random, image["height"], image["width"], box, kind))
+        results.append(result)
+    return results
+
+
+def ap_case(random, name, kind, images=6, side=120, **wanted):
+    options = {"ties": bool(random.integers(2)), "many": False, "boxes": kind == "box",
+               "masks": kind == "mask", "zero_id": False, "agnostic": False} | wanted
+    categories = [3, 1, 7, 18]
+    case = {"name": name, "metric": "ap", "kind": kind, "agnostic": options["agnostic"],
+            "images": [], "annotations": [], "results": [],
+            "categories": [{"id": c, "name": str(c)} for c in categories]}
+    # Ids that are not in order.
+    for image_id in random.permutation(np.arange(1, images + 1) * 7):
+        image = {"id": int(image_id), "height": int(random.integers(1, side + 1)),
+                 "width": int(random.integers(1, side + 1))}
+        case["images"].append(image)
+        # Category 18 is never true.
+        own = random_annotations(random, image, categories[:3],
+                                 len(case["annotations"]) + (0 if options["zero_id"] else 1))
+        case["annotations"] += own
+        case["results"] += random_results(random, image, own, categories, options)
+    if not case["results"]:  # which pycocotools cannot read
+        return ap_case(random, name, kind, images, side, **wanted)
+    random.shuffle(case["results"])
+    return case
+
+
+def expected_ap(case):
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO()
+        truth.dataset = json.loads(json.dumps(
+            {key: case[key] for key in ("images", "annotations", "categories")}))
+        truth.createIndex()
+        found = truth.loadRes(json.loads(json.dumps(case["results"])))
+        evaluation = COCOeval(truth, found, "segm" if case["kind"] == "mask" else "bbox")
+        evaluation.params.useCats = 0 if case["agnostic"] else 1
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    precision = evaluation.eval["precision"].mean(axis=1)  # over recall: [T, K, A, M]
+    recall = evaluation.eval["recall"]
+    categories = {}
+    for k, category in enumerate([-1] if case["agnostic"] else evaluation.params.catIds):
+        grids = {"precision": precision[:, k], "recall": recall[:, k]}
+        # Ours names a class once it has been seen.
+        seen = [o for o in case["annotations"] + case["results"]
+                if case["agnostic"] or o["category_id"] == category]
+        if seen:
+            categories[str(category)] = {
+                key: [number(v) for v in grid.reshape(-1)] for key, grid in grids.items()}
+    return {"stats": [number(v) for v in evaluation.stats], "categories": categories}
+
+
+# -- panoptic quality -------------------------------------------------------------
+
+
+def random_map(random, height, width, count):
+    """Blocks of segments, some of them void (0)."""
+    cells = random.integers(0, count + 1, (4, 5))
+    rows = np.sort(random.integers(0, 4, height))
+    columns = np.sort(random.integers(0, 5, width))
+    return cells[np.ix_(rows, columns)]
+
+
+def recolour(random, ids):
+    """Each id becomes another of up to 24 bits; returns the map and the new ids."""
+    names = {0: 0}
+    for value in np.unique(ids):
+        if value:
+            names[int(value)] = int(random.integers(1, 2**24))
+    lookup = np.array([names.get(i, 0) for i in range(int(ids.max()) + 1)], dtype=np.int64)
+    return lookup[ids], {new for old, new in names.items() if new}
+
+
+def pq_picture(random, categories):
+    height, width = (int(v) for v in random.integers(1, 40, 2))
+    if random.random() < 0.4:  # several crowds of one class
+        categories, crowds = categories[:1], 0.6
+    else:
+        crowds = 0.2
+    truth = random_map(random, height, width, int(random.integers(0, 7)))
+    noise = random.random((height, width)) < random.choice([0.02, 0.3])
+    prediction = np.where(noise, random_map(random, height, width, 6), truth)
+    truth, truth_ids = recolour(random, truth)
+    prediction, predicted_ids = recolour(random, prediction)
+    of_truth = {}
+    truth_segments = []
+    for segment in sorted(truth_ids):
+        area = int((truth == segment).sum())
+        of_truth[segment] = int(random.choice(categories))
+        if random.random() < 0.1:
+            area += int(random.integers(0, 5))  # what the file says need not be so
+        if random.random() < 0.1:
+            continue  # drawn, not listed
+        truth_segments.append({"id": segment, "category_id": of_truth[segment], "area": area,
+                               "iscrowd": int(random.random() < crowds)})
+    if truth_segments and random.random() < 0.1:  # listed, not drawn
+        truth_segments.append({"id": 2**24 - 1, "category_id": int(random.choice(categories)),
+                               "area": 9, "iscrowd": 0})
+    random.shuffle(truth_segments)
+    prediction_segments = []
+    for segment in sorted(predicted_ids):
+        under, counts = np.unique(truth[prediction == segment], return_counts=True)
+        category = of_truth.get(int(under[counts.argmax()]))
+        if category is None or random.random() < 0.1:
+            category = int(random.choice(categories))
+        prediction_segments.append({"id": segment, "category_id": category})
+    return {"height": height, "width": width, "truth": truth.reshape(-1).tolist(),
+            "truth_segments": truth_segments, "prediction": prediction.reshape(-1).tolist(),
+            "prediction_segments": prediction_segments}
+
+
+def pq_case(random, name, pictures=6):
+    categories = [{"id": c, "isthing": int(random.integers(2))} for c in (1, 2, 5, 90, 200)]
+    # The last class never occurs.
+    ids = [c["id"] for c in categories[:-1]]
+    return {"name": name, "metric": "pq", "categories": categories,
+            "pictures": [pq_picture(random, ids) for _ in range(pictures)]}
+
+
+def expected_pq(case):
+    categories = {c["id"]: c for c in case["categories"]}
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        pairs = []
+        for index, picture in enumerate(case["pictures"]):
+            pair = []
+            for side in ("truth", "prediction"):
+                ids = np.array(picture[side]).reshape(picture["height"], picture["width"])
+                name = f"{side}{index}.png"
+                Image.fromarray(id2rgb(ids)).save(pathlib.Path(folder) / name)
+                segments = json.loads(json.dumps(picture[side + "_segments"]))
+                pair.append({"file_name": name, "image_id": index, "segments_info": segments})
+            pairs.append(pair)
+        stat = panoptic.pq_compute_single_core(0, pairs, folder, folder, categories)
+    result = {}
+    for name, things in (("all", None), ("things", True), ("stuff", False)):
+        try:
+            means, per_class = stat.pq_average(categories, isthing=things)
+            result[name] = [number(means[key]) for key in ("pq", "sq", "rq")] + [means["n"]]
+            if things is None:
+                result["per_class"] = {
+                    str(c): [number(scores[key]) for key in ("pq", "sq", "rq")]
+                    for c, scores in per_class.items()
+                    if stat[c].tp + stat[c].fp + stat[c].fn}
+        except ZeroDivisionError:  # no segment of that kind
+            result[name] = [None, None, None, 0]
+    return result
+
+
+# -- mean IoU ---------------------------------------------------------------------
+
+
+def miou_case(random, name):
+    classes, ignore = int(random.integers(1, 12)), int(random.choice([255, 65535]))
+    case = {"name": name, "metric": "miou", "classes": classes, "ignore": ignore, "pictures": []}
+    for _ in range(random.integers(1, 5)):
+        pixels = int(random.integers(1, 400))
+        truth = random.integers(0, classes, pixels)
+        prediction = np.where(random.random(pixels) < 0.6, truth,
+                              random.integers(0, classes, pixels))
+        truth = np.where(random.random(pixels) < 0.1, ignore, truth)
+        truth[truth == classes // 2] = ignore  # a class that is only predicted
+        case["pictures"].append({"truth": truth.tolist(), "prediction": prediction.tolist()})
+    return case
+
+
+def expected_miou(case):
+    truth = np.concatenate([p["truth"] for p in case["pictures"]])
+    prediction = np.concatenate([p["prediction"] for p in case["pictures"]])[truth != case["ignore"]]
+    truth = truth[truth != case["ignore"]]
+    counts = np.zeros((case["classes"],) * 2)
+    np.add.at(counts, (truth, prediction), 1)
+    right, real = counts.diagonal(), counts.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        iou = right / (real + counts.sum(axis=0) - right)
+        accuracy = right / real
+    known = real > 0
+    if not known.any():
+        return {"mean_iou": None, "mean_accuracy": None, "weighted_iou": None,
+                "pixel_accuracy": None, "classes": [number(v) for v in iou]}
+    return {"mean_iou": number(iou[known].mean()), "mean_accuracy": number(accuracy[known].mean()),
+            "weighted_iou": number((iou[known] * real[known]).sum() / real.sum()),
+            "pixel_accuracy": number(right.sum() / real.sum()),
+            "classes": [number(v) for v in iou]}
+
+
+# -- all of them ------------------------------------------------------------------
+
+EXPECTED = {"ap": expected_ap, "pq": expected_pq, "miou": expected_miou}
+
+
+def make_cases(seed, rounds, **small):
+    cases = []
+    for i in range(rounds):
+        random = np.random.default_rng([seed, i])
+        cases += [
+            ap_case(random, f"masks {i}", "mask", **small),
+            ap_case(random, f"boxes {i}", "box", **small),
+            ap_case(random, f"masks without classes {i}", "mask", agnostic=True, **small),
+            ap_case(random, f"masks with boxes {i}", "mask", boxes=True, **small),
+            ap_case(random, f"boxes of masks {i}", "box", boxes=False, masks=True, **small),
+            ap_case(random, f"ids from 0 {i}", "box", zero_id=True, **small),
+            pq_case(random, f"panoptic {i}", **({"pictures": 3} if small else {})),
+            miou_case(random, f"semantic {i}"),
+        ]
+        if not small:
+            cases.append(ap_case(random, f"more than 100 {i}", "box", images=3, many=True))
+    return cases
+
+
+def differences(actual, expected, at):
+    if isinstance(expected, dict):
+        if set(actual) != set(expected):
+            return [f"{at}: has {sorted(actual)}, expected {sorted(expected)}"]
+        return [d for key in expected for d in differences(actual[key], expected[key], f"{at}.{key}")]
+    if isinstance(expected, list):
+        if len(actual) != len(expected):
+            return [f"{at}: {len(actual)} numbers, expected {len(expected)}"]
+        return [d for i, value in enumerate(expected)
+                for d in differences(actual[i], value, f"{at}[{i}]")]
+    if actual is None or expected is None:
+        return [] if actual is expected else [f"{at}: {actual}, expected {expected}"]
+    return [] if abs(actual - expected) <= TOLERANCE else [f"{at}: {actual}, expected {expected}"]
+
+
+def count_numbers(value):
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return sum(count_numbers(v) for v in value)
+    return int(value is not None)
+
+
+def compare(probe, seed, rounds):
+    cases = make_cases(seed, rounds)
+    answer = subprocess.run([probe], input=json.dumps(cases), capture_output=True, text=True,
+                            check=False)
+    if answer.returncode != 0:
+        print(answer.stderr)
+        return 1
+    failures, compared = [], {}
+    for case, actual in zip(cases, json.loads(answer.stdout), strict=True):
+        expected = EXPECTED[case["metric"]](case)
+        failures += differences(actual, expected, case["name"])
+        compared[case["metric"]] = compared.get(case["metric"], 0) + count_numbers(expected)
+    for line in failures[:20]:
+        print(line)
+    print(f"{len(cases)} cases (seed {seed}), numbers compared: {compared}; "
+          f"{len(failures)} differ by more than {TOLERANCE}")
+    return 1 if failures else 0
+
+
+def freeze(path):
+    cases = make_cases(1, 1, images=4, side=40)
+    cases.append(pq_case(np.random.default_rng(2), "panoptic 1"))
+    frozen = [{"case": case, "expected": EXPECTED[case["metric"]](case)} for case in cases]
+    lines = ",\n".join(json.dumps(entry, separators=(",", ":")) for entry in frozen)
+    path.write_text(f"[\n{lines}\n]\n")
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--probe")
+    parser.add_argument("--cases", type=int, default=12, help="rounds of nine cases")
+    parser.add_argument("--seed", type=int, default=20240611)
+    parser.add_argument("--freeze", type=pathlib.Path)
+    arguments = parser.parse_args()
+    if arguments.freeze:
+        return freeze(arguments.freeze)
+    if not arguments.probe:
+        parser.error("--probe or --freeze")
+    return compare(arguments.probe, arguments.seed, arguments.cases)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
