@@ -29,7 +29,7 @@ std::optional<ClickPixel> UniformInteriorPixel(const RunLengths& mask, Random& r
 // The pixel that lies deepest inside, as the published evaluation clicks: the first
 // maximum, row by row, of kornia's distance transform (h = 0.35, kernel 3) of the
 // mask, the outside of the picture being outside of the mask. Nothing for an empty
-// mask. Takes time in proportion to the area of the mask's box.
+// mask. Unpacks the mask; then takes time in proportion to the area of its box.
 std::optional<ClickPixel> DeepestPixel(const RunLengths& mask);
 
 // Indices of the masks that contain the click, rising; of more than `limit` a

@@ -80,6 +80,15 @@ absl::StatusOr<bool> ParseFlag(absl::string_view key, absl::string_view value) {
   return absl::InvalidArgumentError(absl::StrCat(key, ": must be 0 or 1, not \"", value, "\""));
 }
 
+// "a=1,b=2" -> pairs; views of `keys`.
+std::vector<std::pair<absl::string_view, absl::string_view>> SplitEntries(absl::string_view keys) {
+  std::vector<std::pair<absl::string_view, absl::string_view>> entries;
+  for (const absl::string_view entry : absl::StrSplit(keys, ',', absl::SkipEmpty())) {
+    entries.push_back(absl::StrSplit(entry, absl::MaxSplits('=', 1)));
+  }
+  return entries;
+}
+
 absl::Status SetKey(DatasetSpec& spec, absl::string_view key, absl::string_view value) {
   const std::pair<absl::string_view, std::string*> texts[] = {
       {"name", &spec.name},     {"images", &spec.images},   {"annotations", &spec.annotations},
@@ -125,15 +134,17 @@ absl::StatusOr<DatasetSpec> ParseDatasetSpec(std::string_view text) {
         absl::StrCat("unknown format \"", ToAbsl(format),
                      "\" of a data set; there are: ", absl::StrJoin(names, ", "), ", collection"));
   }
-  if (colon != std::string_view::npos) {
-    for (const absl::string_view entry :
-         absl::StrSplit(ToAbsl(text.substr(colon + 1)), ',', absl::SkipEmpty())) {
-      const std::pair<absl::string_view, absl::string_view> pair =
-          absl::StrSplit(entry, absl::MaxSplits('=', 1));
-      SEMSAM_RETURN_IF_ERROR(SetKey(spec, pair.first, pair.second));
+  const absl::string_view keys =
+      colon == std::string_view::npos ? absl::string_view() : ToAbsl(text.substr(colon + 1));
+  const std::vector<std::pair<absl::string_view, absl::string_view>> entries = SplitEntries(keys);
+  for (const auto& [key, value] : entries) SEMSAM_RETURN_IF_ERROR(SetKey(spec, key, value));
+  if (known == kDatasetFormatNames.end()) {
+    SEMSAM_ASSIGN_OR_RETURN(DatasetSpec collection, CollectionSpec(spec.images));
+    for (const auto& [key, value] : entries) {
+      if (key != "images") SEMSAM_RETURN_IF_ERROR(SetKey(collection, key, value));
     }
+    return collection;
   }
-  if (format == "collection") return CollectionSpec(spec.images);
   spec.format = static_cast<DatasetFormat>(known - kDatasetFormatNames.begin());
   return spec;
 }

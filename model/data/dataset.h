@@ -132,7 +132,8 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const DatasetSpec& spec);
 // "FORMAT:key=value,key=value", e.g.
 // "coco-panoptic:annotations=p.json,labels=p,images=val2017". Keys: name, images,
 // annotations, labels, licence, source, closed_world, rest_unknown (0 or 1).
-// "collection:images=FOLDER" stands for OpenCollection (catalog.h).
+// "collection:images=FOLDER" stands for CollectionSpec(FOLDER) of catalog.h; other
+// keys replace what that says.
 // Errors: INVALID_ARGUMENT that names the key.
 absl::StatusOr<DatasetSpec> ParseDatasetSpec(std::string_view text);
 

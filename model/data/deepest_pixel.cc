@@ -105,7 +105,8 @@ std::optional<ClickPixel> DeepestPixel(const RunLengths& mask) {
   std::vector<uint8_t> listed(field.reached().size(), 0);
   std::vector<size_t> layer = FirstLayer(field);
   for (int i = 0; !layer.empty(); ++i) {
-    const float offset = static_cast<float>(i * kKernel / 2);
+    const int whole = i * kKernel / 2;  // whole numbers, as the original has it
+    const float offset = static_cast<float>(whole);
     for (const size_t at : layer) {
       float sum = 0;
       for (int k = 0; k < 8; ++k) {

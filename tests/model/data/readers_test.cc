@@ -239,6 +239,11 @@ TEST(Readers, ASpecIsReadFromText) {
   EXPECT_FALSE(ParseDatasetSpec("coco:pictures=x").ok());
   EXPECT_FALSE(ParseDatasetSpec("coco:rest_unknown=yes").ok());
   EXPECT_FALSE(ParseDatasetSpec("collection:images=/nowhere/unheard-of").ok());
+  const auto cats = ParseDatasetSpec("collection:images=/sets/cats/,name=mine");
+  ASSERT_TRUE(cats.ok()) << cats.status();
+  EXPECT_EQ(cats->format, DatasetFormat::kLabelMaps);
+  EXPECT_EQ(cats->name, "mine");
+  EXPECT_EQ(cats->labels, "/sets/cats/labels");
 }
 
 }  // namespace
