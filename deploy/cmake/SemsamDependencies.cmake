@@ -17,6 +17,7 @@ find_package(JPEG REQUIRED)
 find_package(ICU REQUIRED COMPONENTS i18n uc)
 find_package(ZLIB REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(ZLIB REQUIRED)
 find_package(prometheus-cpp REQUIRED CONFIG)
 
 # The -core, -imgproc and -imgcodecs packages carry no CMake config (that is in

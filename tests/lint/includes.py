@@ -16,6 +16,7 @@ ARROWS = {
     "model/base": [],
     "model/segmenter.h": ["model/base"],
     "model/image": ["model/base"],
+    "model/data": ["model/image"],
     "model/evaluation": ["model/image"],
     "model/text": ["model/base"],
     "model/weights": ["model/base"],
