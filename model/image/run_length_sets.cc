@@ -145,14 +145,6 @@ RunLengths DifferenceOf(const RunLengths& a, const RunLengths& b) {
 
 RunLengths ComplementOf(const RunLengths& a) { return DifferenceOf(FullMask(a.size), a); }
 
-int64_t SharedArea(const RunLengths& a, const RunLengths& b) {
-  int64_t shared = 0;
-  ForEachStretch(a, b, [&](bool in_a, bool in_b, int64_t length) {
-    if (in_a && in_b) shared += length;
-  });
-  return shared;
-}
-
 bool Contains(const RunLengths& mask, int x, int y) {
   if (x < 0 || y < 0 || x >= mask.size.width || y >= mask.size.height) return false;
   int64_t left = int64_t{x} * mask.size.height + y;

@@ -27,9 +27,6 @@ RunLengths IntersectionOf(const RunLengths& a, const RunLengths& b);
 RunLengths DifferenceOf(const RunLengths& a, const RunLengths& b);
 RunLengths ComplementOf(const RunLengths& a);
 
-// Pixels in both.
-int64_t SharedArea(const RunLengths& a, const RunLengths& b);
-
 // Whether pixel (x, y) is in the mask; false outside the image.
 bool Contains(const RunLengths& mask, int x, int y);
 
