@@ -106,8 +106,9 @@ absl::Status ParseThings(const Json& json, const std::string& field, WordsFile& 
 }
 
 // Everything but the classes, which come first wherever they stand.
-absl::Status ParseMember(const std::string& key, const Json& json, WordsFile& words) {
-  if (key == "classes" || key == "names" || key == "stuff_contiguous_ids") return absl::OkStatus();
+absl::Status ParseMember(const std::string& key, const std::string& classes, const Json& json,
+                         WordsFile& words) {
+  if (key == classes || key == "stuff_contiguous_ids") return absl::OkStatus();
   if (key == "things" || key == "thing_contiguous_ids") return ParseThings(json, key, words);
   if (key == "presets") return ParsePresets(json, words.presets);
   if (key == "output") return ParseOutput(json, words.output);
@@ -133,10 +134,20 @@ absl::Status ParseMember(const std::string& key, const Json& json, WordsFile& wo
 }  // namespace
 
 absl::StatusOr<WordsFile> ParseWords(const std::string& json) {
-  const Json document = Json::parse(json, nullptr, /*allow_exceptions=*/false);
-  if (!document.is_object()) return absl::InvalidArgumentError("the words are no JSON object");
+  Json document = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (document.is_array()) {
+    Json object = Json::object();
+    object["classes"] = std::move(document);
+    document = std::move(object);
+  }
+  if (!document.is_object()) {
+    return absl::InvalidArgumentError("the words are neither a JSON object nor a list");
+  }
   WordsFile words;
-  const std::string classes = document.contains("names") ? "names" : "classes";
+  std::string classes = "classes";
+  for (const char* key : {"names", "words"}) {
+    if (document.contains(key)) classes = key;
+  }
   if (!document.contains(classes)) return InvalidField("classes", "is missing");
   SEMSAM_ASSIGN_OR_RETURN(words.classes, ParseNames(document[classes], classes));
   if (words.classes.empty()) return InvalidField(classes, "must not be empty");
@@ -147,7 +158,7 @@ absl::StatusOr<WordsFile> ParseWords(const std::string& json) {
                    {"P3", 0.6f, 0.05f, std::nullopt},
                    {"P4", 0.99f, 0.3f, 0.06f}};
   for (const auto& item : document.items()) {
-    SEMSAM_RETURN_IF_ERROR(ParseMember(item.key(), item.value(), words));
+    SEMSAM_RETURN_IF_ERROR(ParseMember(item.key(), classes, item.value(), words));
   }
   return words;
 }

@@ -36,7 +36,8 @@ struct WordsFile {
 //   "parts": [NAME, ...], "mode": "ensemble" | "plain",
 //   "presets": {NAME: [OBJECT THRESHOLD, OVERLAP THRESHOLD, TEMPERATURE or null]},
 //   "output": [HEIGHT, WIDTH], "queries": N, "top_instances": N, "mask_queries": [N].
-// "names" and "thing_contiguous_ids", as datasets call them, stand for the first two;
+// A list of names alone will do. "names" (or "words") and "thing_contiguous_ids", as
+// datasets call them, stand for the first two;
 // "stuff_contiguous_ids" is what is left and says nothing. Without presets there are
 // the five of the numeric reference, P0 to P4.
 // INVALID_ARGUMENT that names the member which does not fit.

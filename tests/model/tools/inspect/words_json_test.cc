@@ -43,6 +43,15 @@ TEST(WordsJson, TakesTheFileOfTheReferenceAsItIs) {
   EXPECT_EQ(words->mode, TextMode::kEnsemble);
 }
 
+TEST(WordsJson, TakesAListOfNames) {
+  for (const char* json : {R"(["dog", "sky"])", R"({"words": ["dog", "sky"]})"}) {
+    const auto words = ParseWords(json);
+    ASSERT_TRUE(words.ok()) << words.status();
+    EXPECT_EQ(words->classes, (std::vector<std::string>{"dog", "sky"})) << json;
+    EXPECT_EQ(words->is_thing, (std::vector<bool>{false, false})) << json;
+  }
+}
+
 TEST(WordsJson, NamesTheMemberThatDoesNotFit) {
   const std::pair<const char*, const char*> cases[] = {
       {R"({})", "classes"},
