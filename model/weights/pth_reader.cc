@@ -232,13 +232,14 @@ absl::StatusOr<std::vector<TensorView>> ReadPth(Bytes bytes) {
 
 std::vector<TensorView> PublishedModelTensors(std::vector<TensorView> tensors) {
   std::vector<TensorView> prefixed;
-  for (const TensorView& tensor : tensors) {
+  for (TensorView& tensor : tensors) {
     const std::string_view bare = WithoutPrefixes(tensor.name);
     if (bare.size() == tensor.name.size()) continue;
-    prefixed.push_back(tensor);
-    prefixed.back().name = std::string(bare);
+    std::string name(bare);
+    prefixed.emplace_back(std::move(tensor)).name = std::move(name);
   }
-  return prefixed.empty() ? tensors : prefixed;
+  if (prefixed.empty()) return tensors;
+  return prefixed;
 }
 
 }  // namespace semsam

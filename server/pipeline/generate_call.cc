@@ -185,8 +185,8 @@ void GenerateCall::Select() {
   *summary_.timings.postprocess += Now() - start;
   if (!status.ok()) {
     // The selection knows that it was to stop; the limits know why.
-    const absl::Status why = Alive();
-    return Finish(why.ok() ? std::move(status) : why);
+    if (absl::Status why = Alive(); !why.ok()) status = std::move(why);
+    return Finish(std::move(status));
   }
   SubmitSteps();
 }
@@ -208,7 +208,7 @@ absl::Status GenerateCall::SelectMasks() {
 
 absl::Status GenerateCall::Step() {
   const absl::Time start = Now();
-  SEMSAM_ASSIGN_OR_RETURN(SegmentMask mask, MakeMask(std::move(records_[next_record_++])));
+  SEMSAM_ASSIGN_OR_RETURN(SegmentMask mask, MakeMask(records_[next_record_++]));
   *summary_.timings.postprocess += Now() - start;
   parts().metrics.RecordStage(Stage::kMaskEncode, Now() - start);
   parts().metrics.RecordMaskBytes(mask.data.size_bytes());
@@ -218,7 +218,7 @@ absl::Status GenerateCall::Step() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<SegmentMask> GenerateCall::MakeMask(MaskRecord record) {
+absl::StatusOr<SegmentMask> GenerateCall::MakeMask(const MaskRecord& record) {
   SEMSAM_ASSIGN_OR_RETURN(MaskData data,
                           parts().stages.Encode(record.mask, task_.options.encoding));
   SegmentMask mask{.prompt_index = record.point_index,

@@ -107,7 +107,7 @@ class GenerateCall final : public StreamCall {
   bool Exhausted() const override { return next_record_ == records_.size(); }
   absl::Status Step() override;
   void OnEnd(absl::Status status) override;
-  absl::StatusOr<SegmentMask> MakeMask(MaskRecord record);
+  absl::StatusOr<SegmentMask> MakeMask(const MaskRecord& record);
 
   Task task_;
   const std::vector<int> levels_;

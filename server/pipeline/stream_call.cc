@@ -33,7 +33,7 @@ void StreamCall::OnModel(absl::AnyInvocable<void(Segmenter&, absl::Duration queu
        .drop = [self = shared_from_this()](absl::Status why) { self->Finish(std::move(why)); }});
 }
 
-void StreamCall::EncodeWords(std::vector<WordTable*> tables, const ProgressSink& on_progress,
+void StreamCall::EncodeWords(absl::Span<WordTable* const> tables, const ProgressSink& on_progress,
                              StageTimings& timings, absl::AnyInvocable<void()> next) {
   if (tables.empty()) return next();
   WordEncoder::Progress progress;
@@ -42,7 +42,7 @@ void StreamCall::EncodeWords(std::vector<WordTable*> tables, const ProgressSink&
       on_progress({.stage = CallProgress::Stage::kWords, .done = done, .total = total});
     };
   }
-  parts_.words.Encode(std::move(tables), limits_, std::move(progress),
+  parts_.words.Encode(tables, limits_, std::move(progress),
                       [self = shared_from_this(), start = Now(), &timings,
                        next = std::move(next)](absl::Status status) mutable {
                         if (!status.ok()) return self->Finish(std::move(status));

@@ -22,6 +22,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "model/base/clock.h"
 #include "model/base/mutex.h"
 #include "model/segmenter.h"
@@ -92,7 +93,7 @@ class StreamCall : public StreamHandle, public std::enable_shared_from_this<Stre
   void OnCpuPool(CpuPool::JobClass job_class, absl::AnyInvocable<void()> work);
   void OnModel(absl::AnyInvocable<void(Segmenter&, absl::Duration queued)> work);
   // Turns `tables` into embeddings, then goes on with `next`.
-  void EncodeWords(std::vector<WordTable*> tables, const ProgressSink& on_progress,
+  void EncodeWords(absl::Span<WordTable* const> tables, const ProgressSink& on_progress,
                    StageTimings& timings, absl::AnyInvocable<void()> next);
   // Gets the embedding of an image and goes on with `next`. An image that is not
   // held is ImageNotFound if it has an id. `image` gives its bytes away.

@@ -20,7 +20,7 @@ void VocabularyCall::Start() {
   for (WordTable* table : {&task_.words.things, &task_.words.stuff, &task_.words.parts}) {
     if (table->size() > 0) tables.push_back(table);
   }
-  EncodeWords(std::move(tables), sink_.on_progress, summary_.timings, [this] {
+  EncodeWords(tables, sink_.on_progress, summary_.timings, [this] {
     EncodeImage(task_.image, task_.image_id, ImageEncoder::Thread::kAny, summary_.timings,
                 [this](std::shared_ptr<const Embedding> embedding) { Run(std::move(embedding)); });
   });
@@ -61,8 +61,8 @@ void VocabularyCall::Infer() {
   parts().metrics.RecordStage(Stage::kRegions, *summary_.timings.postprocess);
   if (!status.ok()) {
     // Inference knows that it was to stop; the limits know why.
-    const absl::Status why = Alive();
-    return Finish(why.ok() ? std::move(status) : why);
+    if (absl::Status why = Alive(); !why.ok()) status = std::move(why);
+    return Finish(std::move(status));
   }
   SubmitSteps();
 }

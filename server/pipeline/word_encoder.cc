@@ -49,7 +49,7 @@ absl::Span<float> WordEncoder::Row(const Place& place) const {
   return absl::MakeSpan(place.table->embeddings).subspan(place.term * dim, dim);
 }
 
-void WordEncoder::Encode(std::vector<WordTable*> tables, const CallLimits& limits,
+void WordEncoder::Encode(absl::Span<WordTable* const> tables, const CallLimits& limits,
                          Progress on_progress, Done done) {
   auto run = std::make_shared<Run>(
       Run{.limits = limits, .on_progress = std::move(on_progress), .done = std::move(done)});

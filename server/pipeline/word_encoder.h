@@ -19,6 +19,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "model/base/clock.h"
 #include "model/segmenter.h"
 #include "server/batching/call_limits.h"
@@ -43,7 +44,7 @@ class WordEncoder {
   // Fills in the embeddings of `tables`, which stay in place until `done`. `done`
   // runs exactly once, here and now if nothing is missing, else on the model's
   // thread; `on_progress` (may be null) only if something is.
-  void Encode(std::vector<WordTable*> tables, const CallLimits& limits, Progress on_progress,
+  void Encode(absl::Span<WordTable* const> tables, const CallLimits& limits, Progress on_progress,
               Done done);
 
  private:

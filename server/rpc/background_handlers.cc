@@ -26,7 +26,7 @@ class VocabularyReactor final : public StreamReactor {
           {.on_progress = [this](const CallProgress& progress) { OnProgress(progress); },
            .on_segment = [this](VocabularySegment segment) { OnSegment(std::move(segment)); },
            .on_panoptic = [this](PanopticPicture picture) { OnPanoptic(std::move(picture)); },
-           .on_done = [this](absl::StatusOr<VocabularySummary> summary) { OnEnd(summary); },
+           .on_done = [this](const absl::StatusOr<VocabularySummary>& summary) { OnEnd(summary); },
            .max_item_bytes = scope().parts().max_message_bytes});
     });
   }
@@ -75,7 +75,7 @@ class GenerateReactor final : public StreamReactor {
           *converted, scope().limits(),
           {.on_progress = [this](const CallProgress& progress) { OnProgress(progress); },
            .on_mask = [this](SegmentMask mask) { OnMask(std::move(mask)); },
-           .on_done = [this](absl::StatusOr<GenerateSummary> summary) { OnEnd(summary); }});
+           .on_done = [this](const absl::StatusOr<GenerateSummary>& summary) { OnEnd(summary); }});
     });
   }
 

@@ -31,7 +31,7 @@ class SegmentReactor final : public StreamReactor {
           *std::move(converted), scope().limits(),
           {.on_progress = [this](const CallProgress& progress) { OnProgress(progress); },
            .on_mask = [this](SegmentMask mask) { OnMask(std::move(mask)); },
-           .on_done = [this](absl::StatusOr<SegmentSummary> summary) { OnEnd(summary); }});
+           .on_done = [this](const absl::StatusOr<SegmentSummary>& summary) { OnEnd(summary); }});
     });
   }
 
@@ -72,7 +72,8 @@ class SegmentOnceReactor final : public UnaryReactor {
     scope().parts().engine.Segment(
         *std::move(converted), scope().limits(),
         {.on_mask = [this](SegmentMask mask) { OnMask(std::move(mask)); },
-         .on_done = [this](absl::StatusOr<SegmentSummary> summary) { OnEnd(std::move(summary)); },
+         .on_done =
+             [this](const absl::StatusOr<SegmentSummary>& summary) { OnEnd(std::move(summary)); },
          .window_bytes = std::numeric_limits<int64_t>::max()});
   }
 
