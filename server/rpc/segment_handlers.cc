@@ -72,8 +72,7 @@ class SegmentOnceReactor final : public UnaryReactor {
     scope().parts().engine.Segment(
         *std::move(converted), scope().limits(),
         {.on_mask = [this](SegmentMask mask) { OnMask(std::move(mask)); },
-         .on_done =
-             [this](const absl::StatusOr<SegmentSummary>& summary) { OnEnd(std::move(summary)); },
+         .on_done = [this](const absl::StatusOr<SegmentSummary>& summary) { OnEnd(summary); },
          .window_bytes = std::numeric_limits<int64_t>::max()});
   }
 
@@ -88,7 +87,7 @@ class SegmentOnceReactor final : public UnaryReactor {
     *response_.add_masks() = ToProto(std::move(mask));
   }
 
-  void OnEnd(absl::StatusOr<SegmentSummary> summary) {
+  void OnEnd(const absl::StatusOr<SegmentSummary>& summary) {
     if (too_large_) {
       return Fail(ErrorWithReason(absl::StatusCode::kResourceExhausted, reason::kLimitExceeded,
                                   "the masks do not fit one message; call Segment, or ask for a "
