@@ -361,7 +361,8 @@ TEST(PthReader, OpensTheWrappersOfTrainingCheckpoints) {
   const std::string other = Unicode("state_dict") + "}s";
   for (const std::string& text : {wrapped(Unicode("state_dict") + dict + "s" + epoch),
                                   wrapped(other + Unicode("model") + dict + "s" + epoch)}) {
-    const auto tensors = ReadPth(BytesOf(OneTensorZip(text, data)));
+    const std::string file = OneTensorZip(text, data);  // the tensors look into it
+    const auto tensors = ReadPth(BytesOf(file));
     ASSERT_TRUE(tensors.ok()) << tensors.status();
     ASSERT_EQ(tensors->size(), 1u);
     EXPECT_EQ(tensors->front().name, "w");
