@@ -3,42 +3,23 @@
 #include <png.h>
 
 #include <csetjmp>
-#include <cstdio>
-#include <cstring>
+#include <span>
 
 #include "absl/strings/str_cat.h"
 #include "model/base/status_macros.h"
 #include "model/image/image_header.h"
+#include "model/image/png_session.h"
 #include "model/image/undecodable.h"
 
 namespace semsam {
 namespace {
 
-// What libpng's callbacks reach; lives in the caller of the function that holds
-// the setjmp.
-struct Session {
-  std::string_view in;
-  char message[128] = "";
+struct Session : PngSession {
   std::vector<uint8_t> pixels;  // [H, W, samples, bytes], as stored
   std::vector<png_bytep> rows;
   int samples = 0;
   int sample_bytes = 0;
 };
-
-[[noreturn]] void OnError(png_structp png, png_const_charp message) {
-  auto* session = static_cast<Session*>(png_get_error_ptr(png));
-  std::snprintf(session->message, sizeof(session->message), "%s", message);
-  png_longjmp(png, 1);
-}
-
-void OnWarning(png_structp, png_const_charp) {}
-
-void OnRead(png_structp png, png_bytep to, size_t count) {
-  auto* session = static_cast<Session*>(png_get_io_ptr(png));
-  if (count > session->in.size()) png_error(png, "the file is cut short");
-  std::memcpy(to, session->in.data(), count);
-  session->in.remove_prefix(count);
-}
 
 // Sizes the buffers by what the rows will hold. False where that is not the picture
 // that `size` was checked for.
@@ -61,15 +42,17 @@ bool Prepare(Session& session, png_structp png, png_infop info, ImageSize size) 
 
 // Holds no C++ object of its own: longjmp must not skip a destructor.
 bool DecodeInto(Session& session, ImageSize size) {
-  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &session, OnError, OnWarning);
+  PngSession* input = &session;  // what the callbacks take the pointer for
+  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, input, OnPngError, OnPngWarning);
   if (png == nullptr) return false;
   png_infop info = png_create_info_struct(png);
   if (info == nullptr || setjmp(png_jmpbuf(png)) != 0) {
     png_destroy_read_struct(&png, &info, nullptr);
     return false;
   }
-  png_set_read_fn(png, &session, OnRead);
+  png_set_read_fn(png, input, OnPngRead);
   png_set_user_limits(png, 0x7FFFFFFF, 0x7FFFFFFF);  // the caller's limits hold
+  SkipUnusedPngChunks(png);
   png_read_info(png, info);
   png_set_packing(png);  // one byte a sample, the number unchanged
   png_set_interlace_handling(png);
@@ -95,9 +78,8 @@ absl::StatusOr<LabelImage> DecodeLabelPng(std::string_view bytes, const DecodeLi
   if (static_cast<int64_t>(bytes.size()) > limits.max_encoded_bytes) {
     return ImageTooLarge(absl::StrCat("the file has ", bytes.size(), " bytes"));
   }
-  SEMSAM_ASSIGN_OR_RETURN(
-      const ImageHeader header,
-      ReadImageHeader({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}));
+  const std::span<const uint8_t> data(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  SEMSAM_ASSIGN_OR_RETURN(const ImageHeader header, ReadImageHeader(data));
   if (header.format != ImageFormat::kPng) return Undecodable("a label map must be a PNG file");
   const ImageSize size = header.size;
   if (size.width > limits.max_side_px || size.height > limits.max_side_px ||
@@ -105,7 +87,8 @@ absl::StatusOr<LabelImage> DecodeLabelPng(std::string_view bytes, const DecodeLi
     return ImageTooLarge(
         absl::StrCat("the label map has ", size.width, " x ", size.height, " pixels"));
   }
-  Session session{.in = bytes};
+  Session session;
+  session.in = data;
   if (!DecodeInto(session, size)) return Undecodable(absl::StrCat("PNG: ", session.message));
   LabelImage labels{.size = size};
   labels.values.resize(static_cast<size_t>(size.area()));

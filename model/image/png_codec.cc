@@ -9,47 +9,18 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "model/image/png_session.h"
 #include "model/image/undecodable.h"
 
 namespace semsam {
 namespace {
 
-// What libpng's callbacks reach; lives in the caller of the function that holds
-// the setjmp.
-struct Session {
-  std::span<const uint8_t> in;
-  std::string* out = nullptr;
-  char message[128] = "";
-};
-
-[[noreturn]] void OnError(png_structp png, png_const_charp message) {
-  auto* session = static_cast<Session*>(png_get_error_ptr(png));
-  std::snprintf(session->message, sizeof(session->message), "%s", message);
-  png_longjmp(png, 1);
-}
-
-void OnWarning(png_structp, png_const_charp) {}
-
-void OnRead(png_structp png, png_bytep to, size_t count) {
-  auto* session = static_cast<Session*>(png_get_io_ptr(png));
-  if (count > session->in.size()) png_error(png, "the file is cut short");
-  std::memcpy(to, session->in.data(), count);
-  session->in = session->in.subspan(count);
-}
-
 void OnWrite(png_structp png, png_bytep from, size_t count) {
-  auto* session = static_cast<Session*>(png_get_io_ptr(png));
-  session->out->append(reinterpret_cast<const char*>(from), count);
+  auto* out = static_cast<std::string*>(png_get_io_ptr(png));
+  out->append(reinterpret_cast<const char*>(from), count);
 }
 
 void OnFlush(png_structp) {}
-
-// Colour profiles and texts are not used, and a small one can inflate to much.
-void SkipUnusedChunks(png_structp png) {
-  constexpr char kNames[] = "iCCP\0zTXt\0iTXt\0tEXt\0eXIf";
-  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER,
-                              reinterpret_cast<png_const_bytep>(kNames), sizeof(kNames) / 5);
-}
 
 // The conversions of PIL's convert('RGB'): palettes looked up, alpha dropped, the
 // high byte of 16-bit colour. 16-bit grey stays as it is: see ClipGrey16.
@@ -67,17 +38,18 @@ void RequestRgb(png_structp png, png_infop info, bool grey16) {
 }
 
 // Holds no C++ object of its own: longjmp must not skip a destructor.
-bool DecodeInto(Session& session, const ImageHeader& header, bool grey16, png_bytep* rows) {
-  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &session, OnError, OnWarning);
+bool DecodeInto(PngSession& session, const ImageHeader& header, bool grey16, png_bytep* rows) {
+  png_structp png =
+      png_create_read_struct(PNG_LIBPNG_VER_STRING, &session, OnPngError, OnPngWarning);
   if (png == nullptr) return false;
   png_infop info = png_create_info_struct(png);
   if (info == nullptr || setjmp(png_jmpbuf(png)) != 0) {
     png_destroy_read_struct(&png, &info, nullptr);
     return false;
   }
-  png_set_read_fn(png, &session, OnRead);
+  png_set_read_fn(png, &session, OnPngRead);
   png_set_user_limits(png, 0x7FFFFFFF, 0x7FFFFFFF);  // the caller's limits hold
-  SkipUnusedChunks(png);
+  SkipUnusedPngChunks(png);
   png_read_info(png, info);
   RequestRgb(png, info, grey16);
   png_set_interlace_handling(png);
@@ -103,15 +75,17 @@ void ClipGrey16(const std::vector<uint16_t>& grey, Rgb8Image& image) {
 
 using RowSource = std::function<const uint8_t*(int y)>;
 
-bool EncodeInto(Session& session, ImageSize size, int color_type, const RowSource& row) {
-  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &session, OnError, OnWarning);
+bool EncodeInto(PngSession& session, ImageSize size, int color_type, const RowSource& row,
+                std::string& out) {
+  png_structp png =
+      png_create_write_struct(PNG_LIBPNG_VER_STRING, &session, OnPngError, OnPngWarning);
   if (png == nullptr) return false;
   png_infop info = png_create_info_struct(png);
   if (info == nullptr || setjmp(png_jmpbuf(png)) != 0) {
     png_destroy_write_struct(&png, &info);
     return false;
   }
-  png_set_write_fn(png, &session, OnWrite, OnFlush);
+  png_set_write_fn(png, &out, OnWrite, OnFlush);
   png_set_user_limits(png, 0x7FFFFFFF, 0x7FFFFFFF);
   // Masks are flat areas: differences to the row above are nearly all zero, and
   // the fastest level already gets almost all there is to gain.
@@ -128,8 +102,8 @@ bool EncodeInto(Session& session, ImageSize size, int color_type, const RowSourc
 
 absl::StatusOr<std::string> Encode(ImageSize size, int color_type, const RowSource& row) {
   std::string out;
-  Session session{.out = &out};
-  if (!EncodeInto(session, size, color_type, row)) {
+  PngSession session;
+  if (!EncodeInto(session, size, color_type, row, out)) {
     return absl::InternalError(absl::StrCat("PNG: ", session.message));
   }
   return out;
@@ -149,7 +123,7 @@ absl::StatusOr<Rgb8Image> DecodePng(std::span<const uint8_t> bytes, const ImageH
     rows[y] = grey16 ? reinterpret_cast<png_bytep>(grey.data() + y * width)
                      : image.pixels.data() + y * width * 3;
   }
-  Session session{.in = bytes};
+  PngSession session{.in = bytes};
   if (!DecodeInto(session, header, grey16, rows.data())) {
     return Undecodable(absl::StrCat("PNG: ", session.message));
   }
