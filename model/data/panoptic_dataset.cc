@@ -7,6 +7,7 @@
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "model/data/coco_index.h"
+#include "model/data/coco_sample.h"
 #include "model/data/files.h"
 #include "model/data/json_fields.h"
 #include "model/data/label_runs.h"
@@ -63,22 +64,8 @@ absl::StatusOr<Sample> PanopticDataset::LoadImage(size_t index) const {
   const CocoImage& image = index_->image(index);
   const std::string where = absl::StrCat(index_->path(), ": image \"", image.file_name, "\"");
   SEMSAM_ASSIGN_OR_RETURN(const Json record, index_->ReadImage(index));
-  absl::StatusOr<ImageSize> size = SizeFields(record);
-  if (!size.ok()) return Annotate(size.status(), where);
-  absl::StatusOr<std::string> path = PicturePath(spec_.images, image.file_name);
-  if (!path.ok()) return Annotate(path.status(), where);
-  Sample sample = {.name = name(index),
-                   .picture_path = *std::move(path),
-                   .size = *size,
-                   .vocabulary = info_.vocabulary,
-                   .licence = info_.licence,
-                   .source = info_.source};
-  absl::StatusOr<int64_t> licence = IntegerField(record, "license", -1);
-  if (licence.ok() && !index_->licence(*licence).empty()) {
-    sample.licence = index_->licence(*licence);
-  }
-  absl::StatusOr<std::string> url = TextField(record, "flickr_url", "");
-  if (url.ok() && !url->empty()) sample.source = *std::move(url);
+  SEMSAM_ASSIGN_OR_RETURN(
+      Sample sample, StartCocoSample(*index_, index, record, spec_.images, info_, {"flickr_url"}));
   if (index_->annotations(index).size() != 1) {
     return absl::InvalidArgumentError(
         absl::StrCat(where, ": has ", index_->annotations(index).size(), " annotations, not one"));
