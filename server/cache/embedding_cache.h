@@ -25,6 +25,7 @@
 #include "absl/time/time.h"
 #include "model/base/mutex.h"
 #include "model/segmenter.h"
+#include "server/cache/cache_lookup.h"
 #include "server/cache/embedding_key.h"
 #include "server/cache/embedding_lru.h"
 
@@ -40,8 +41,6 @@ struct EmbeddingCacheOptions {
 
   absl::Status Validate() const;
 };
-
-enum class CacheLookup { kHit, kJoined, kMiss };
 
 // Told of every change, under the cache's lock; must be quick and never call back.
 class EmbeddingCacheObserver {

@@ -29,10 +29,10 @@ bool TextCache::Find(const TextKey& key, Look look, absl::Span<float> row) {
   MutexLock lock(mutex_);
   const auto found = by_key_.find(key);
   if (found == by_key_.end() || found->second->row.size() != row.size()) {
-    if (look == Look::kSecond) Count(TextLookup::kMiss);
+    if (look == Look::kSecond) Count(CacheLookup::kMiss);
     return false;
   }
-  Count(look == Look::kFirst ? TextLookup::kHit : TextLookup::kJoined);
+  Count(look == Look::kFirst ? CacheLookup::kHit : CacheLookup::kJoined);
   order_.splice(order_.begin(), order_, found->second);
   std::copy(found->second->row.begin(), found->second->row.end(), row.begin());
   return true;
@@ -61,7 +61,7 @@ void TextCache::Remove(Order::iterator entry) {
   order_.erase(entry);
 }
 
-void TextCache::Count(TextLookup outcome) {
+void TextCache::Count(CacheLookup outcome) {
   if (observer_ != nullptr) observer_->OnLookup(outcome);
 }
 

@@ -19,6 +19,7 @@
 #include "absl/types/span.h"
 #include "model/base/mutex.h"
 #include "model/base/types.h"
+#include "server/cache/cache_lookup.h"
 
 namespace semsam {
 
@@ -34,17 +35,11 @@ struct TextKeyHash {
   size_t operator()(const TextKey& key) const;
 };
 
-enum class TextLookup {
-  kHit,
-  kJoined,  // missed at first, and encoded for somebody else meanwhile
-  kMiss,
-};
-
 // Told of every change, under the cache's lock; must be quick and never call back.
 class TextCacheObserver {
  public:
   virtual ~TextCacheObserver() = default;
-  virtual void OnLookup(TextLookup /*outcome*/) {}
+  virtual void OnLookup(CacheLookup /*outcome*/) {}
   virtual void OnEvicted(int64_t /*entries*/) {}
   virtual void OnSize(int64_t /*bytes*/, int64_t /*entries*/) {}
 };
@@ -81,7 +76,7 @@ class TextCache {
 
   static int64_t SizeOf(const Entry& entry);
   void Remove(Order::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Count(TextLookup outcome) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Count(CacheLookup outcome) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const int64_t budget_bytes_;
   TextCacheObserver* const observer_;

@@ -13,12 +13,6 @@
 namespace semsam {
 namespace {
 
-ImageSource SourceOf(StoredImage& stored) {
-  return {.sha256 = std::move(stored.sha256),
-          .geometry = stored.geometry,
-          .bytes = std::move(stored.bytes)};
-}
-
 absl::Status ValidateVocabulary(const VocabularyCallRequest& request, const ModelConfig& config,
                                 const VocabularyLimits& limits) {
   const bool objects = !request.things.words.empty() || !request.stuff.words.empty();
@@ -102,7 +96,7 @@ absl::StatusOr<Engine::AdmittedVocabulary> Engine::Admit(const VocabularyCallReq
   SEMSAM_ASSIGN_OR_RETURN(task.result_memory, ReserveResult(VocabularyBytes(config, stored.geometry,
                                                                             request.options, words),
                                                             "options.resolution"));
-  task.image = SourceOf(stored);
+  task.image = TakeSource(stored);
   return AdmittedVocabulary{.ticket = std::move(ticket), .task = std::move(task)};
 }
 
@@ -140,7 +134,7 @@ absl::StatusOr<Engine::AdmittedGenerate> Engine::Admit(const GenerateRequest& re
   SEMSAM_ASSIGN_OR_RETURN(task.memory,
                           ReserveResult(GenerateBytes(config, stored.geometry, request.options),
                                         "options.points_per_chunk"));
-  task.image = SourceOf(stored);
+  task.image = TakeSource(stored);
   return AdmittedGenerate{.ticket = std::move(ticket), .task = std::move(task)};
 }
 

@@ -2,6 +2,7 @@
 // that carries itself on.
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "server/pipeline/engine.h"
@@ -37,9 +38,7 @@ absl::StatusOr<Engine::Admitted> Engine::Admit(const SegmentRequest& request) {
   SEMSAM_ASSIGN_OR_RETURN(LabelPlan labels, Plan(request.labels));
   return Admitted{.ticket = std::move(ticket),
                   .image_id = std::move(stored.image_id),
-                  .image = {.sha256 = std::move(stored.sha256),
-                            .geometry = stored.geometry,
-                            .bytes = std::move(stored.bytes)},
+                  .image = TakeSource(stored),
                   .prompts = std::move(prompts),
                   .labels = std::move(labels)};
 }

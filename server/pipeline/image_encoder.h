@@ -8,12 +8,14 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "model/base/clock.h"
 #include "model/segmenter.h"
 #include "server/batching/call_limits.h"
 #include "server/cache/embedding_cache.h"
+#include "server/cache/session_store.h"
 #include "server/metrics/metrics.h"
 #include "server/pipeline/cpu_pool.h"
 #include "server/pipeline/image_stages.h"
@@ -27,6 +29,13 @@ struct ImageSource {
   ImageGeometry geometry;                    // px
   std::shared_ptr<const std::string> bytes;  // null: no longer held
 };
+
+// Where an image of a session comes from; takes the digest and the bytes along.
+inline ImageSource TakeSource(StoredImage& stored) {
+  return {.sha256 = std::move(stored.sha256),
+          .geometry = stored.geometry,
+          .bytes = std::move(stored.bytes)};
+}
 
 class ImageEncoder {
  public:

@@ -37,10 +37,10 @@ inline bool CanLabel(const ModelConfig& config) {
   return config.capabilities.object_labels || config.capabilities.part_labels;
 }
 
-// Valid options as a plan; a list without words is as if it was not there. `field`
-// is the path of the options ("labels"). FAILED_PRECONDITION (`labels.objects`) for
-// what the model cannot; INVALID_ARGUMENT as CleanWords, and for a bad min_score;
-// RESOURCE_EXHAUSTED when all calls together hold as many words as they may.
+// Valid options as a plan; a list without words is as if it was not there.
+// FAILED_PRECONDITION (`labels.objects`) for what the model cannot; INVALID_ARGUMENT
+// as CleanWords, and for a bad min_score; RESOURCE_EXHAUSTED when all calls together
+// hold as many words as they may.
 absl::StatusOr<LabelPlan> PlanLabels(const LabelOptions& options, const ModelConfig& config,
                                      const WordLimits& limits, ByteBudget& budget,
                                      absl::Duration retry_after);

@@ -54,18 +54,6 @@ inline LookupOutcome OutcomeOf(CacheLookup lookup) {
   return LookupOutcome::kMiss;
 }
 
-inline LookupOutcome OutcomeOf(TextLookup lookup) {
-  switch (lookup) {
-    case TextLookup::kHit:
-      return LookupOutcome::kHit;
-    case TextLookup::kJoined:
-      return LookupOutcome::kJoined;
-    case TextLookup::kMiss:
-      break;
-  }
-  return LookupOutcome::kMiss;
-}
-
 class CacheMetrics final : public EmbeddingCacheObserver {
  public:
   explicit CacheMetrics(Metrics& metrics) : metrics_(metrics) {}
@@ -85,7 +73,7 @@ class TextCacheMetrics final : public TextCacheObserver {
  public:
   explicit TextCacheMetrics(Metrics& metrics) : metrics_(metrics) {}
 
-  void OnLookup(TextLookup outcome) override { metrics_.RecordTextLookup(OutcomeOf(outcome)); }
+  void OnLookup(CacheLookup outcome) override { metrics_.RecordTextLookup(OutcomeOf(outcome)); }
   void OnEvicted(int64_t entries) override { metrics_.RecordTextEvictions(entries); }
   void OnSize(int64_t bytes, int64_t entries) override {
     metrics_.SetUsed(Bounded::kTextCacheBytes, bytes);

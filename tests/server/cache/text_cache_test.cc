@@ -13,7 +13,7 @@ using ::testing::ElementsAre;
 
 class Counts final : public TextCacheObserver {
  public:
-  void OnLookup(TextLookup outcome) override { ++lookups[static_cast<int>(outcome)]; }
+  void OnLookup(CacheLookup outcome) override { ++lookups[static_cast<int>(outcome)]; }
   void OnEvicted(int64_t entries) override { evicted += entries; }
   void OnSize(int64_t now_bytes, int64_t now_entries) override {
     bytes = now_bytes;
