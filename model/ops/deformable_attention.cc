@@ -24,40 +24,6 @@ std::vector<cpu::PyramidLevel> KernelLevels(const std::vector<ImageSize>& levels
   return result;
 }
 
-// values [B, T, C]; locations [B, Q, heads, L, P, 2] in 0..1; weights [B, Q, heads, L*P].
-at::Tensor SampleWithGrid(const SamplingShape& shape, const at::Tensor& values,
-                          const std::vector<ImageSize>& levels, const at::Tensor& locations,
-                          const at::Tensor& weights) {
-  const int64_t batch = values.size(0);
-  const int64_t queries = locations.size(1);
-  const int64_t head_dim = values.size(2) / shape.heads;
-  const at::Tensor grids = locations * 2 - 1;
-  std::vector<at::Tensor> samples;
-  int64_t start = 0;
-  for (size_t l = 0; l < levels.size(); ++l) {
-    const at::Tensor map =
-        values.slice(1, start, start + levels[l].area())
-            .reshape({batch, levels[l].height, levels[l].width, shape.heads, head_dim})
-            .permute({0, 3, 4, 1, 2})
-            .reshape({batch * shape.heads, head_dim, levels[l].height, levels[l].width});
-    const at::Tensor grid = grids.select(3, static_cast<int64_t>(l))
-                                .transpose(1, 2)
-                                .reshape({batch * shape.heads, queries, shape.points, 2});
-    samples.push_back(at::grid_sampler(map, grid, /*interpolation_mode=*/0, /*padding_mode=*/0,
-                                       /*align_corners=*/false));
-    start += levels[l].area();
-  }
-  // [B * heads, head_dim, Q, L * P]
-  const at::Tensor stacked = at::stack(samples, -2).flatten(-2);
-  const at::Tensor scale = weights.transpose(1, 2).reshape(
-      {batch * shape.heads, 1, queries, static_cast<int64_t>(levels.size()) * shape.points});
-  return (stacked * scale)
-      .sum(-1)
-      .view({batch, shape.heads * head_dim, queries})
-      .transpose(1, 2)
-      .contiguous();
-}
-
 struct SplitProjections {
   at::Tensor offsets;  // [B, Q, heads, L, P, 2]
   at::Tensor weights;  // [B, Q, heads, L * P], softmax applied
@@ -86,7 +52,8 @@ at::Tensor LevelSizes(const std::vector<ImageSize>& levels, const at::TensorOpti
 at::Tensor ReferenceBoxAttention(const SamplingShape& shape, const ValueProjection& values,
                                  absl::Span<const PyramidMemory> images,
                                  absl::Span<const int> image_of_query,
-                                 const at::Tensor& projections, const at::Tensor& references) {
+                                 const at::Tensor& projections, const at::Tensor& references,
+                                 Path path) {
   at::Tensor out =
       at::empty({projections.size(0), values.full.out_features()}, projections.options());
   for (size_t image = 0; image < images.size(); ++image) {
@@ -106,8 +73,8 @@ at::Tensor ReferenceBoxAttention(const SamplingShape& shape, const ValueProjecti
     const at::Tensor projected =
         images[image].values.defined() ? images[image].values : values.full(images[image].memory);
     out.index_copy_(0, index,
-                    SampleWithGrid(shape, projected.unsqueeze(0), images[image].levels, locations,
-                                   split.weights)
+                    SampleLevels(shape, projected.unsqueeze(0), images[image].levels, locations,
+                                 split.weights, path)
                         .squeeze(0));
   }
   return out;
@@ -172,9 +139,9 @@ at::Tensor DeformableAttention(const SamplingShape& shape, const at::Tensor& val
   const int64_t channels = values.size(2);
   if (!KernelTakes(path, values, shape, levels.size(), channels / shape.heads)) {
     const SplitProjections split = Split(shape, static_cast<int64_t>(levels.size()), projections);
-    const at::Tensor locations =
-        references.view({1, -1, 1, 1, 1, 2}) + split.offsets / LevelSizes(levels, values.options());
-    return SampleWithGrid(shape, values, levels, locations, split.weights);
+    const at::Tensor locations = references.view({1, -1, 1, 1, 1, 2}) +
+                                 split.offsets / LevelSizes(levels, references.options());
+    return SampleLevels(shape, values, levels, locations, split.weights, path);
   }
   const at::Tensor inputs = values.contiguous();
   const at::Tensor rows = projections.contiguous();
@@ -214,7 +181,8 @@ at::Tensor BoxDeformableAttention(const SamplingShape& shape, const ValueProject
                                   Path path) {
   const int64_t channels = values.full.in_features();
   if (!KernelTakes(path, projections, shape, images[0].levels.size(), channels)) {
-    return ReferenceBoxAttention(shape, values, images, image_of_query, projections, references);
+    return ReferenceBoxAttention(shape, values, images, image_of_query, projections, references,
+                                 path);
   }
   // Narrower heads than the kernel reads: the raw memory serves as well.
   const bool kernel_takes_values = channels / shape.heads % 16 == 0;

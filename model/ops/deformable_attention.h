@@ -15,16 +15,12 @@
 
 #include "absl/types/span.h"
 #include "model/base/types.h"
+#include "model/ops/level_sampling.h"
 #include "model/ops/linear.h"
 #include "model/ops/path.h"
 #include "model/torch/torch.h"
 
 namespace semsam::ops {
-
-struct SamplingShape {
-  int64_t heads = 8;
-  int64_t points = 4;
-};
 
 // values [B, T, C], C = heads * head_dim, T = the pixels of `levels` in order;
 // projections [B, Q, heads*L*P*3]; references [Q, 2] (x, y in 0..1, shared by the

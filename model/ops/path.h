@@ -13,6 +13,11 @@ enum class Path {
   // LibTorch's operators alone: the oracle of the tests, the baseline of the
   // benchmarks, and what a GPU runs until its kernels exist.
   kReference,
+  // Differentiable: LibTorch's operators, nothing in place that a gradient needs,
+  // and our own kernels where they have a backward (model/ops/level_sampling.h).
+  // Networks on this path hold graphs of the weights they were built from: build
+  // one for every step.
+  kTraining,
 };
 
 // True where the CPU kernels take `tensor`.

@@ -84,6 +84,30 @@ struct DeformableArgs {
   PyramidLevel level[kMaxPyramidLevels];
 };
 
+// The sampling alone, with attention weights and places given: what training
+// differentiates. T is float, or double for the checks of gradients.
+template <typename T>
+struct LevelSamplingArgs {
+  const T* values = nullptr;     // [B, tokens, heads, head_dim]
+  const T* locations = nullptr;  // [B, Q, heads, L * P, 2] x, y in 0..1
+  const T* weights = nullptr;    // [B, Q, heads, L * P]
+  int64_t tokens = 0;
+  int64_t queries = 0;
+  int64_t heads = 0;
+  int64_t head_dim = 0;  // any
+  int levels = 0;
+  int points = 0;
+  PyramidLevel level[kMaxPyramidLevels];
+};
+
+template <typename T>
+struct LevelSamplingGrads {
+  const T* out = nullptr;  // [B, Q, heads, head_dim], the gradient that comes in
+  T* values = nullptr;     // added to
+  T* locations = nullptr;  // written
+  T* weights = nullptr;    // written
+};
+
 // The memory that one query looks at.
 struct QueryMemory {
   const float* memory = nullptr;        // [T, channels]
@@ -172,6 +196,19 @@ struct Kernels {
   // Over query * heads + head, as the next.
   void (*box_deformable)(const BoxDeformableArgs& args, int64_t begin, int64_t end);
   void (*lazy_deformable)(const LazyDeformableArgs& args, int64_t begin, int64_t end);
+  // Over (image * queries + query) * heads + head; `out` as LevelSamplingGrads::out.
+  void (*sample_levels)(const LevelSamplingArgs<float>& args, float* out, int64_t begin,
+                        int64_t end);
+  void (*sample_levels_double)(const LevelSamplingArgs<double>& args, double* out, int64_t begin,
+                               int64_t end);
+  // Over image * heads + head: what two of them write never overlaps, and each is
+  // summed in the order of its queries.
+  void (*sample_levels_backward)(const LevelSamplingArgs<float>& args,
+                                 const LevelSamplingGrads<float>& grads, int64_t begin,
+                                 int64_t end);
+  void (*sample_levels_backward_double)(const LevelSamplingArgs<double>& args,
+                                        const LevelSamplingGrads<double>& grads, int64_t begin,
+                                        int64_t end);
   void (*prompt_attention)(const PromptAttentionArgs& args, int64_t prompt_begin,
                            int64_t prompt_end);
   void (*prefix_attention)(const PrefixAttentionArgs& args, int64_t row_begin, int64_t row_end);
