@@ -5,6 +5,7 @@
 #include <cmath>
 #include <random>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "model/ops/cpu/kernels.h"
@@ -314,6 +315,66 @@ TEST_P(CpuKernels, BoxDeformableAttentionSamplesEachHeadsOwnValues) {
     }
     ASSERT_NEAR(out[i], expected, 2e-5) << i;
   }
+}
+
+// Output and gradients of one problem on two images, whose numbers do not follow `T`.
+template <typename T>
+struct Sampled {
+  std::vector<T> out, values, locations, weights;
+
+  explicit Sampled(const Kernels& kernels) {
+    constexpr int64_t kBatch = 2, kQueries = 5, kHeads = 2, kDim = 37, kSamples = 6;
+    const auto copy = [](size_t count, uint32_t seed) {
+      const std::vector<float> numbers = Random(count, 1.2f, seed);
+      return std::vector<T>(numbers.begin(), numbers.end());
+    };
+    const std::vector<T> inputs = copy(kBatch * 47 * kHeads * kDim, 30);
+    const std::vector<T> places = copy(kBatch * kQueries * kHeads * kSamples * 2, 31);
+    const std::vector<T> attention = copy(kBatch * kQueries * kHeads * kSamples, 32);
+    const std::vector<T> probe = copy(kBatch * kQueries * kHeads * kDim, 33);
+    const LevelSamplingArgs<T> args = {.values = inputs.data(),
+                                       .locations = places.data(),
+                                       .weights = attention.data(),
+                                       .tokens = 47,
+                                       .queries = kQueries,
+                                       .heads = kHeads,
+                                       .head_dim = kDim,
+                                       .levels = 2,
+                                       .points = 3,
+                                       .level = {{5, 7, 0}, {3, 4, 35}}};
+    out.assign(probe.size(), NAN);
+    values.assign(inputs.size(), 0);
+    locations.assign(places.size(), NAN);
+    weights.assign(attention.size(), NAN);
+    const LevelSamplingGrads<T> grads = {.out = probe.data(),
+                                         .values = values.data(),
+                                         .locations = locations.data(),
+                                         .weights = weights.data()};
+    if constexpr (std::is_same_v<T, float>) {
+      kernels.sample_levels(args, out.data(), 0, kBatch * kQueries * kHeads);
+      kernels.sample_levels_backward(args, grads, 0, kBatch * kHeads);
+    } else {
+      kernels.sample_levels_double(args, out.data(), 0, kBatch * kQueries * kHeads);
+      kernels.sample_levels_backward_double(args, grads, 0, kBatch * kHeads);
+    }
+  }
+};
+
+// (model_ops_test checks the chosen set by differences.)
+TEST_P(CpuKernels, SamplingAndItsGradientsAgreeOnEverySetAndType) {
+  const auto expect_near = [](const auto& actual, const auto& expected, double tolerance) {
+    ASSERT_EQ(actual.size(), expected.size());
+    for (size_t i = 0; i < actual.size(); ++i) ASSERT_NEAR(actual[i], expected[i], tolerance) << i;
+  };
+  const auto expect_agree = [&](const auto& actual, const auto& expected, double tolerance) {
+    expect_near(actual.out, expected.out, tolerance);
+    expect_near(actual.values, expected.values, tolerance);
+    expect_near(actual.locations, expected.locations, tolerance);
+    expect_near(actual.weights, expected.weights, tolerance);
+  };
+  const Sampled<double> chosen(BestKernels());
+  expect_agree(Sampled<double>(*kernels_), chosen, 1e-12);
+  expect_agree(Sampled<float>(*kernels_), chosen, 2e-4);
 }
 
 TEST_P(CpuKernels, PromptAttentionOfEqualKeysAveragesTheValues) {
