@@ -1,7 +1,6 @@
 #include "model/net/class_heads.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <vector>
 
@@ -22,7 +21,7 @@ ClassHeads::ClassHeads(const ModelConfig& config, const TensorMap& weights) {
   const Capabilities& can = config.capabilities;
   if (can.object_labels || can.vocabulary) object_ = weights.Get(prefix + "class_embed");
   if (can.part_labels) part_ = weights.Get(prefix + "class_embed_part");
-  scale_ = std::exp(weights.Get(prefix + "lang_encoder.logit_scale").item<double>());
+  scale_ = weights.Get(prefix + "lang_encoder.logit_scale").to(at::kDouble).exp();
 }
 
 at::Tensor ClassHeads::Logits(LabelHead head, const at::Tensor& queries,

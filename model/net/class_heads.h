@@ -32,7 +32,7 @@ class ClassHeads {
 
   at::Tensor object_;  // [C, D]
   at::Tensor part_;    // [C, D]
-  double scale_ = 1;
+  at::Tensor scale_;   // [] float64, exp(logit_scale)
 };
 
 }  // namespace semsam

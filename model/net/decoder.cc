@@ -130,7 +130,9 @@ DecoderOutput Decoder::Forward(const QueryInput& input, bool every_layer,
   at::Tensor reference = input.references;
   if (every_layer) output.references.push_back(reference);
   for (size_t i = 0; i < layers_.size(); ++i) {
-    tokens = RunLayer(layers_[i], input, tokens, reference, static_cast<int>(i), hook);
+    // Published: a layer trains through the box it is given no further back, while
+    // the boxes that the heads refine keep their gradient.
+    tokens = RunLayer(layers_[i], input, tokens, reference.detach(), static_cast<int>(i), hook);
     output.last_reference = reference;
     if (every_layer) output.layers.push_back(NormTwice(tokens));
     if (i + 1 < layers_.size() || every_layer) reference = RefineBoxes(tokens, reference);

@@ -8,6 +8,7 @@
 
 #include "model/net/tensor_map.h"
 #include "model/ops/layer_norm.h"
+#include "model/ops/path.h"
 #include "model/torch/torch.h"
 
 namespace semsam {
@@ -31,9 +32,11 @@ struct FeedForward {
   Dense expand;    // [ffn, C]
   Dense contract;  // [C, ffn]
   FeedForwardActivation activation = FeedForwardActivation::kRelu;
+  ops::Path path = ops::Path::kNative;
 
   // contract(act(expand(x))); x [R, C] -> [R, C]. On a CPU in blocks of rows, so
-  // that the hidden activations stay in the cache.
+  // that the hidden activations stay in the cache; not in training, whose backward
+  // pass needs them all.
   at::Tensor operator()(const at::Tensor& x) const;
 };
 

@@ -19,16 +19,20 @@ bool CanAlias(const TensorView& view) {
          reinterpret_cast<uintptr_t>(view.data.data()) % alignof(float) == 0;
 }
 
+absl::StatusOr<at::Tensor> CopyTensor(const TensorView& view) {
+  at::Tensor tensor = at::empty(view.shape, at::kFloat);
+  SEMSAM_RETURN_IF_ERROR(
+      CopyToFloat32(view, {tensor.mutable_data_ptr<float>(), static_cast<size_t>(tensor.numel())}));
+  return tensor;
+}
+
 // A view of the mapped file where the type allows it, else a converted copy.
 absl::StatusOr<at::Tensor> ToTensor(const TensorView& view) {
   if (CanAlias(view)) {
     void* data = const_cast<std::byte*>(view.data.data());
     return at::from_blob(data, view.shape, at::kFloat);
   }
-  at::Tensor tensor = at::empty(view.shape, at::kFloat);
-  SEMSAM_RETURN_IF_ERROR(
-      CopyToFloat32(view, {tensor.mutable_data_ptr<float>(), static_cast<size_t>(tensor.numel())}));
-  return tensor;
+  return CopyTensor(view);
 }
 
 absl::StatusOr<TensorMap> LoadTensors(const WeightMap& weights, at::Device device) {
@@ -41,6 +45,18 @@ absl::StatusOr<TensorMap> LoadTensors(const WeightMap& weights, at::Device devic
 }
 
 }  // namespace
+
+absl::StatusOr<std::map<std::string, at::Tensor>> CopyWeights(const WeightMap& weights,
+                                                              at::Device device) {
+  return CatchTorch([&]() -> absl::StatusOr<std::map<std::string, at::Tensor>> {
+    std::map<std::string, at::Tensor> tensors;
+    for (const auto& [name, view] : weights) {
+      SEMSAM_ASSIGN_OR_RETURN(const at::Tensor tensor, CopyTensor(view));
+      tensors.emplace(name, tensor.to(device));
+    }
+    return tensors;
+  });
+}
 
 absl::StatusOr<at::Device> ParseDevice(const std::string& device) {
   auto parsed = CatchTorch([&] { return at::Device(device); });

@@ -2,6 +2,7 @@
 #ifndef SEMSAM_MODEL_NET_LOAD_MODEL_H_
 #define SEMSAM_MODEL_NET_LOAD_MODEL_H_
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -21,6 +22,11 @@ struct LoadedModel {
   std::unique_ptr<SemanticSam> network;
   std::unique_ptr<TextEmbedder> text;  // null: the model knows no words
 };
+
+// Copies of `weights` in float32 on `device`, by name: they need no file, and a
+// trainer may ask for their gradients.
+absl::StatusOr<std::map<std::string, at::Tensor>> CopyWeights(const WeightMap& weights,
+                                                              at::Device device);
 
 absl::StatusOr<at::Device> ParseDevice(const std::string& device);
 

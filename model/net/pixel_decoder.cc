@@ -65,7 +65,8 @@ PixelDecoder::PixelDecoder(const PixelDecoderConfig& config, const TensorMap& we
                        .output = LoadDense(weights, name + ".self_attn.output_proj"),
                        .ffn = {.expand = LoadDense(weights, name + ".linear1"),
                                .contract = LoadDense(weights, name + ".linear2"),
-                               .activation = FeedForwardActivation::kRelu}});
+                               .activation = FeedForwardActivation::kRelu,
+                               .path = path}});
   }
   adapter_ = LoadPointwise(weights, prefix + "adapter_1", /*bias=*/false);
   adapter_norm_ = LoadGroupNorm(weights, prefix + "adapter_1.norm", config.norm_groups);

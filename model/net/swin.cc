@@ -25,7 +25,8 @@ Swin::Swin(const SwinConfig& config, const TensorMap& weights, ops::Path path)
       block.norm2 = LoadLayerNorm(weights, name + ".norm2");
       block.mlp = {.expand = LoadDense(weights, name + ".mlp.fc1"),
                    .contract = LoadDense(weights, name + ".mlp.fc2"),
-                   .activation = FeedForwardActivation::kGelu};
+                   .activation = FeedForwardActivation::kGelu,
+                   .path = path};
       block.shift = b % 2 == 1 ? config.window_size / 2 : 0;
       stage.blocks.push_back(std::move(block));
     }
@@ -80,7 +81,9 @@ at::Tensor Swin::RunBlock(const Block& block, const at::Tensor& x, const std::st
   sum.add_(x);
   const at::Tensor normed = ops::AddLayerNorm(block.norm2, sum, {}, path_);
   const int64_t channels = x.size(3);
-  return sum.add_(block.mlp(normed.view({-1, channels})).view(x.sizes()));
+  const at::Tensor mlp = block.mlp(normed.view({-1, channels})).view(x.sizes());
+  // The gradient of the norm needs the sum as it is.
+  return path_ == ops::Path::kTraining ? sum + mlp : sum.add_(mlp);
 }
 
 at::Tensor Swin::MergePatches(const Stage& stage, const at::Tensor& x) const {
