@@ -70,6 +70,21 @@ if(SEMSAM_WITH_TORCH)
   set_property(TARGET semsam_libtorch APPEND PROPERTY INTERFACE_LINK_OPTIONS
                -Wl,--allow-shlib-undefined)
   if(SEMSAM_WITH_CUDA)
+    # Kernels of our own where a compiler for them is at hand; without one
+    # LibTorch's operators do their work, slower.
+    include(CheckLanguage)
+    check_language(CUDA)
+    if(CMAKE_CUDA_COMPILER)
+      if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+        set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90)
+      endif()
+      # One CUDA runtime in the process: LibTorch brings the shared one.
+      set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
+      # CMake 3.25 knows no flag for 20.
+      set(CMAKE_CUDA_STANDARD 17)
+      set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+      enable_language(CUDA)
+    endif()
     foreach(lib torch_cuda c10_cuda)
       find_library(SEMSAM_LIB_${lib} ${lib} HINTS ${_semsam_torch_root}/lib REQUIRED
                    NO_DEFAULT_PATH)
