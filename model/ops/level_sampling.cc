@@ -1,9 +1,12 @@
 #include "model/ops/level_sampling.h"
 
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/GradMode.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "model/ops/cpu/kernels.h"
+#include "model/ops/cuda/level_sampling.h"
 
 namespace semsam::ops {
 namespace {
@@ -43,6 +46,21 @@ at::Tensor SampleWithGrid(const SamplingShape& shape, const at::Tensor& values,
       .transpose(1, 2)
       .contiguous();
 }
+
+#ifdef SEMSAM_HAVE_CUDA_KERNELS
+bool HasKernels(const at::Tensor& values) { return values.is_cpu() || values.is_cuda(); }
+
+// Calls launch(stream) on the device and current stream of `values`.
+template <typename Launch>
+void RunOnGpu(const at::Tensor& values, Launch&& launch) {
+  const c10::DeviceGuard guard(values.device());
+  const c10::impl::VirtualGuardImpl device(values.device().type());
+  const char* error = launch(device.getStream(values.device()).native_handle());
+  TORCH_CHECK(error == nullptr, "SampleLevels: ", error);
+}
+#else
+bool HasKernels(const at::Tensor& values) { return values.is_cpu(); }
+#endif
 
 void RunForward(const cpu::LevelSamplingArgs<float>& args, float* out, int64_t begin, int64_t end) {
   cpu::BestKernels().sample_levels(args, out, begin, end);
@@ -98,6 +116,14 @@ at::Tensor Forward(const Inputs& inputs) {
       at::empty({inputs.batch(), inputs.queries(), inputs.values.size(2)}, inputs.values.options());
   const cpu::LevelSamplingArgs<T> args = KernelArgs<T>(inputs);
   T* target = out.mutable_data_ptr<T>();
+#ifdef SEMSAM_HAVE_CUDA_KERNELS
+  if (inputs.values.is_cuda()) {
+    RunOnGpu(inputs.values, [&](void* stream) {
+      return cuda::SampleLevels(args, target, inputs.batch(), stream);
+    });
+    return out;
+  }
+#endif
   at::parallel_for(0, inputs.batch() * inputs.queries() * inputs.heads(), 256,
                    [&](int64_t begin, int64_t end) { RunForward(args, target, begin, end); });
   return out;
@@ -112,6 +138,14 @@ variable_list Backward(const Inputs& inputs, const at::Tensor& grad_out) {
                                             .values = result[0].mutable_data_ptr<T>(),
                                             .locations = result[1].mutable_data_ptr<T>(),
                                             .weights = result[2].mutable_data_ptr<T>()};
+#ifdef SEMSAM_HAVE_CUDA_KERNELS
+  if (inputs.values.is_cuda()) {
+    RunOnGpu(inputs.values, [&](void* stream) {
+      return cuda::SampleLevelsBackward(args, grads, inputs.batch(), stream);
+    });
+    return result;
+  }
+#endif
   // A slice of one head of one image: threads share no pixel, so nothing is
   // atomic and sums keep their order.
   at::parallel_for(0, inputs.batch() * inputs.heads(), 1,
@@ -171,7 +205,7 @@ at::Tensor SampleLevels(const SamplingShape& shape, const at::Tensor& values,
                         const at::Tensor& weights, Path path) {
   CheckShapes(shape, values, levels, locations, weights);
   const int64_t samples = static_cast<int64_t>(levels.size()) * shape.points;
-  if (path != Path::kTraining || !values.is_cpu() || levels.size() > cpu::kMaxPyramidLevels ||
+  if (path != Path::kTraining || !HasKernels(values) || levels.size() > cpu::kMaxPyramidLevels ||
       samples > cpu::kMaxSamples) {
     return SampleWithGrid(shape, values, levels, locations, weights);
   }

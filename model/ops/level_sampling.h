@@ -21,9 +21,10 @@ struct SamplingShape {
 // +0.5, zero outside); weights [B, Q, heads, L * P] -> [B, Q, C] in the type of
 // `values`.
 //
-// Path::kTraining: kernels of our own, forward and backward, for float32 and
-// float64 on a CPU; half precision is sampled in float32. The gradient is the same
-// bit for bit whatever the number of threads. A second derivative is refused.
+// Path::kTraining: kernels of our own, forward and backward, in float32 and
+// float64, on a CPU and, where the build had a CUDA compiler, on a GPU; half
+// precision is sampled in float32. On a CPU the gradient is the same bit for bit
+// whatever the number of threads. A second derivative is refused.
 // Other paths and devices: grid_sample, differentiable by LibTorch.
 // Throws c10::Error for shapes that do not fit each other.
 at::Tensor SampleLevels(const SamplingShape& shape, const at::Tensor& values,
