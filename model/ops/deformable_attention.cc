@@ -40,13 +40,26 @@ SplitProjections Split(const SamplingShape& shape, int64_t levels, const at::Ten
                                  -1)};
 }
 
-at::Tensor LevelSizes(const std::vector<ImageSize>& levels, const at::TensorOptions& options) {
+// [L * P * 2]: width and height of the level of each sample.
+at::Tensor LevelSizes(const SamplingShape& shape, const std::vector<ImageSize>& levels,
+                      const at::TensorOptions& options) {
   std::vector<float> sizes;
   for (const ImageSize& level : levels) {
-    sizes.push_back(static_cast<float>(level.width));
-    sizes.push_back(static_cast<float>(level.height));
+    for (int64_t point = 0; point < shape.points; ++point) {
+      sizes.push_back(static_cast<float>(level.width));
+      sizes.push_back(static_cast<float>(level.height));
+    }
   }
-  return at::tensor(sizes).to(options).view({static_cast<int64_t>(levels.size()), 1, 2});
+  return at::tensor(sizes).to(options);
+}
+
+// references [Q, 2] plus offsets [B, Q, heads, L, P, 2] in pixels, in 0..1. Rows of
+// L * P * 2 numbers: LibTorch is slow where the innermost dimension is a pair.
+at::Tensor PlaceSamples(const SamplingShape& shape, const std::vector<ImageSize>& levels,
+                        const at::Tensor& references, const at::Tensor& offsets) {
+  const at::Tensor rows = offsets.flatten(3);
+  const at::Tensor base = references.repeat({1, rows.size(3) / 2}).view({1, -1, 1, rows.size(3)});
+  return (base + rows / LevelSizes(shape, levels, references.options())).view(offsets.sizes());
 }
 
 at::Tensor ReferenceBoxAttention(const SamplingShape& shape, const ValueProjection& values,
@@ -139,9 +152,9 @@ at::Tensor DeformableAttention(const SamplingShape& shape, const at::Tensor& val
   const int64_t channels = values.size(2);
   if (!KernelTakes(path, values, shape, levels.size(), channels / shape.heads)) {
     const SplitProjections split = Split(shape, static_cast<int64_t>(levels.size()), projections);
-    const at::Tensor locations = references.view({1, -1, 1, 1, 1, 2}) +
-                                 split.offsets / LevelSizes(levels, references.options());
-    return SampleLevels(shape, values, levels, locations, split.weights, path);
+    return SampleLevels(shape, values, levels,
+                        PlaceSamples(shape, levels, references, split.offsets), split.weights,
+                        path);
   }
   const at::Tensor inputs = values.contiguous();
   const at::Tensor rows = projections.contiguous();
