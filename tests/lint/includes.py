@@ -29,6 +29,7 @@ ARROWS = {
         "model/weights",
         "model/text",
     ],
+    "model/training": ["model/net", "model/data", "model/evaluation"],
     "model/tools": ["model/net", "model/image"],
     "server/batching": ["model/base"],
     "server/cache": ["model/segmenter.h"],
@@ -52,6 +53,8 @@ ARROWS = {
     "tests/model/evaluation": ["model/evaluation", "model/weights"],
     # The published everything-mode is network and post-processing together.
     "tests/model/net": ["model/net", "model/image"],
+    # The published losses are those of network outputs.
+    "tests/model/training": ["model/training", "tests/model/net"],
 }
 
 # Libraries by how their headers are spelt, and the folders that may see them.
@@ -63,7 +66,7 @@ WALLS = {
     ),
     "Torch": (
         r"(torch|ATen|c10|caffe2)/",
-        ["model/torch", "model/ops", "model/net", "model/tools"],
+        ["model/torch", "model/ops", "model/net", "model/training", "model/tools"],
     ),
     "ICU": (r"unicode/", ["model/text"]),
     "OpenCV": (r"opencv2/", ["model/image", "client/cli"]),
