@@ -2,6 +2,8 @@
 
 #include <c10/core/GradMode.h>
 
+#include <vector>
+
 #include "model/training/points.h"
 
 namespace semsam {
@@ -16,19 +18,23 @@ LabelExamples MakeLabelExamples(int64_t queries, const LabelTargets& targets, co
   if (rest.defined()) {
     examples.weights.copy_(rest.unsqueeze(1) * targets.absent.to(at::kFloat).unsqueeze(0));
   }
+  // Gathered first: one operation for all pairs, not some for each.
+  std::vector<int64_t> known, unknown, named;  // `named`: positions in [Q, C]
   for (int64_t i = 0; i < pairs.size(); ++i) {
     const int64_t query = pairs.queries[i];
     const int64_t label = targets.labels[pairs.targets[i]];
-    if (label == kUnknownLabel) {
-      examples.weights[query].zero_();
-      continue;
-    }
-    examples.weights[query].copy_(listed);
-    if (label >= 0) {
-      examples.weights[query][label].fill_(1);
-      examples.truth[query][label].fill_(1);
-    }
+    (label == kUnknownLabel ? unknown : known).push_back(query);
+    if (label < 0) continue;
+    named.push_back(query * words + label);
   }
+  const auto indices = [&](const std::vector<int64_t>& values) {
+    return at::tensor(values, at::kLong).to(listed.device());
+  };
+  examples.weights.index_fill_(0, indices(unknown), 0);
+  examples.weights.index_copy_(0, indices(known),
+                               listed.expand({static_cast<int64_t>(known.size()), words}));
+  examples.weights.view({-1}).index_fill_(0, indices(named), 1);
+  examples.truth.view({-1}).index_fill_(0, indices(named), 1);
   return examples;
 }
 

@@ -2,6 +2,8 @@
 
 #include <c10/core/GradMode.h>
 
+#include <cmath>
+
 namespace semsam {
 namespace {
 
@@ -9,24 +11,51 @@ namespace {
 constexpr int64_t kBilinear = 0;
 constexpr int64_t kZeros = 0;
 
-}  // namespace
-
-at::Tensor FullPrecision(const at::Tensor& values) {
-  return values.scalar_type() == at::kDouble ? values : values.to(at::kFloat);
+// One bilinear value of a mask [height, width]; zeros outside.
+float ValueAt(const uint8_t* mask, int64_t height, int64_t width, float px, float py) {
+  const float x = px * static_cast<float>(width) - 0.5f;
+  const float y = py * static_cast<float>(height) - 0.5f;
+  const float left = std::floor(x), top = std::floor(y);
+  const float right_share = x - left, lower_share = y - top;
+  const auto value = [&](float column, float row) -> float {
+    const bool inside = column >= 0 && row >= 0 && column < static_cast<float>(width) &&
+                        row < static_cast<float>(height);
+    return inside ? mask[static_cast<int64_t>(row) * width + static_cast<int64_t>(column)] : 0;
+  };
+  const float upper = (1 - right_share) * value(left, top) + right_share * value(left + 1, top);
+  const float lower =
+      (1 - right_share) * value(left, top + 1) + right_share * value(left + 1, top + 1);
+  return (1 - lower_share) * upper + lower_share * lower;
 }
 
-at::Tensor SampleLogitsAt(const at::Tensor& logits, const at::Tensor& points) {
-  const int64_t rows = logits.size(0), count = points.size(1);
-  const bool shared = points.size(0) == 1;
-  const at::Tensor maps = FullPrecision(logits).unsqueeze(shared ? 0 : 1);
-  const at::Tensor grid = (points * 2 - 1).unsqueeze(1).to(maps.scalar_type());
-  return at::grid_sampler_2d(maps, grid, kBilinear, kZeros, /*align_corners=*/false)
-      .reshape({rows, count});
+// On a CPU: one pass instead of some fifty over tensors of points.
+at::Tensor SampleMasksOnCpu(const at::Tensor& masks, const at::Tensor& rows,
+                            const at::Tensor& points) {
+  const int64_t count = points.size(1), height = masks.size(1), width = masks.size(2);
+  const at::Tensor packed = masks.contiguous(), places = points.contiguous();
+  const at::Tensor chosen = rows.contiguous();
+  at::Tensor values = at::empty({rows.size(0), count}, at::kFloat);
+  if (values.numel() == 0) return values;
+  TORCH_CHECK(chosen.min().item<int64_t>() >= 0 && chosen.max().item<int64_t>() < masks.size(0),
+              "no such mask");
+  float* out = values.mutable_data_ptr<float>();
+  const float* place = places.const_data_ptr<float>();
+  const int64_t stride = points.size(0) == 1 ? 0 : 2 * count;
+  at::parallel_for(0, rows.size(0), /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const uint8_t* mask =
+          packed.const_data_ptr<uint8_t>() + chosen.const_data_ptr<int64_t>()[row] * height * width;
+      const float* xy = place + row * stride;
+      for (int64_t i = 0; i < count; ++i) {
+        out[row * count + i] = ValueAt(mask, height, width, xy[2 * i], xy[2 * i + 1]);
+      }
+    }
+  });
+  return values;
 }
 
-at::Tensor SampleMasksAt(const at::Tensor& masks, const at::Tensor& rows,
-                         const at::Tensor& points) {
-  const c10::NoGradGuard no_grad;
+// The same by LibTorch's operators, on any device.
+at::Tensor GatherMasks(const at::Tensor& masks, const at::Tensor& rows, const at::Tensor& points) {
   const int64_t height = masks.size(1), width = masks.size(2);
   const at::Tensor pixels = masks.reshape({-1});
   const at::Tensor first = (rows * (height * width)).unsqueeze(1);  // [N, 1]
@@ -48,6 +77,32 @@ at::Tensor SampleMasksAt(const at::Tensor& masks, const at::Tensor& rows,
   return sum;
 }
 
+}  // namespace
+
+at::Tensor FullPrecision(const at::Tensor& values) {
+  return values.scalar_type() == at::kDouble ? values : values.to(at::kFloat);
+}
+
+at::Tensor SampleLogitsAt(const at::Tensor& logits, const at::Tensor& points) {
+  const int64_t rows = logits.size(0), count = points.size(1);
+  const bool shared = points.size(0) == 1;
+  const at::Tensor maps = FullPrecision(logits).unsqueeze(shared ? 0 : 1);
+  const at::Tensor grid = (points * 2 - 1).unsqueeze(1).to(maps.scalar_type());
+  return at::grid_sampler_2d(maps, grid, kBilinear, kZeros, /*align_corners=*/false)
+      .reshape({rows, count});
+}
+
+at::Tensor SampleMasksAt(const at::Tensor& masks, const at::Tensor& rows, const at::Tensor& points,
+                         ops::Path path) {
+  const c10::NoGradGuard no_grad;
+  TORCH_CHECK(masks.scalar_type() == at::kByte && masks.dim() == 3, "masks are uint8 [G, H, W]");
+  TORCH_CHECK(points.scalar_type() == at::kFloat && points.size(-1) == 2,
+              "points are float [.., 2]");
+  TORCH_CHECK(points.size(0) == 1 || points.size(0) == rows.size(0), "points of other masks");
+  if (path == ops::Path::kNative && masks.is_cpu()) return SampleMasksOnCpu(masks, rows, points);
+  return GatherMasks(masks, rows, points);
+}
+
 at::Tensor UncertainPoints(const at::Tensor& logits, const PointOptions& options,
                            UniformSource& random) {
   const c10::NoGradGuard no_grad;
@@ -56,7 +111,8 @@ at::Tensor UncertainPoints(const at::Tensor& logits, const PointOptions& options
   const int64_t chosen = static_cast<int64_t>(options.count * options.importance);
   const at::Tensor points = random.Draw({rows, candidates, 2}).to(logits.device());
   const at::Tensor uncertainty = -SampleLogitsAt(logits, points).abs();
-  const at::Tensor best = std::get<1>(uncertainty.topk(chosen, /*dim=*/1));
+  const at::Tensor best =
+      std::get<1>(uncertainty.topk(chosen, /*dim=*/1, /*largest=*/true, /*sorted=*/false));
   const at::Tensor hard = points.gather(1, best.unsqueeze(2).expand({rows, chosen, 2}));
   if (chosen == options.count) return hard;
   return at::cat({hard, random.Draw({rows, options.count - chosen, 2}).to(logits.device())}, 1);

@@ -7,6 +7,7 @@
 #ifndef SEMSAM_MODEL_TRAINING_POINTS_H_
 #define SEMSAM_MODEL_TRAINING_POINTS_H_
 
+#include "model/ops/path.h"
 #include "model/torch/torch.h"
 #include "model/training/uniform.h"
 
@@ -21,8 +22,10 @@ at::Tensor FullPrecision(const at::Tensor& values);
 at::Tensor SampleLogitsAt(const at::Tensor& logits, const at::Tensor& points);
 
 // Rows `rows` [N] int64 of masks [G, H, W] uint8 at points [N, P, 2] or [1, P, 2] ->
-// float32 [N, P]. Reads the pixels it needs alone: masks are not copied.
-at::Tensor SampleMasksAt(const at::Tensor& masks, const at::Tensor& rows, const at::Tensor& points);
+// float32 [N, P]. Reads the pixels it needs alone: masks are not copied. kReference: by
+// LibTorch's operators on a CPU too.
+at::Tensor SampleMasksAt(const at::Tensor& masks, const at::Tensor& rows, const at::Tensor& points,
+                         ops::Path path = ops::Path::kNative);
 
 struct PointOptions {
   int count = 12544;         // points a mask (112 x 112)

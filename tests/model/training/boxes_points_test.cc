@@ -27,11 +27,14 @@ TEST(Points, MasksAreSampledLikeLogits) {
   const at::Tensor masks = (random.Draw({5, 7, 9}) > 0.5).to(at::kByte);
   const at::Tensor rows = at::tensor({4, 0, 2, 2}, at::kLong);
   const at::Tensor points = random.Draw({4, 100, 2}) * 1.2 - 0.1;  // some outside
-  const at::Tensor expected = SampleLogitsAt(masks.index_select(0, rows), points);
-  EXPECT_TRUE(at::allclose(SampleMasksAt(masks, rows, points), expected, 1e-5, 1e-5));
   const at::Tensor shared = points.slice(0, 0, 1);
-  EXPECT_TRUE(at::allclose(SampleMasksAt(masks, rows, shared),
-                           SampleLogitsAt(masks.index_select(0, rows), shared), 1e-5, 1e-5));
+  for (const ops::Path path : {ops::Path::kNative, ops::Path::kReference}) {
+    for (const at::Tensor& places : {points, shared}) {
+      const at::Tensor expected = SampleLogitsAt(masks.index_select(0, rows), places);
+      EXPECT_TRUE(at::allclose(SampleMasksAt(masks, rows, places, path), expected, 1e-5, 1e-5));
+    }
+  }
+  EXPECT_THROW(SampleMasksAt(masks, at::tensor({5}, at::kLong), shared), c10::Error);
 }
 
 TEST(Points, TheUncertainOnesComeFirst) {
