@@ -38,15 +38,22 @@ std::vector<size_t> DrawOrder(size_t layers) {
   return order;
 }
 
-// Tokens of each prompt; an error where the queries cannot be shared out.
-absl::StatusOr<int64_t> TokensAPrompt(const LayerPredictions& layer, const ImageTargets& targets) {
-  const int64_t queries = layer.boxes.size(0);
+// Tokens of each prompt; an error where the queries of a layer cannot be shared out.
+absl::StatusOr<int64_t> TokensAPrompt(absl::Span<const LayerPredictions> layers,
+                                      const ImageTargets& targets) {
   const int64_t prompts = static_cast<int64_t>(targets.prompts.size());
-  if (prompts == 0 ? queries != 0 : queries % prompts != 0) {
+  const int64_t queries = layers.back().boxes.size(0);
+  const int64_t tokens = prompts == 0 ? 0 : queries / prompts;
+  if (tokens * prompts != queries || (prompts > 0 && tokens == 0)) {
     return absl::InvalidArgumentError(
         absl::StrCat(queries, " queries cannot be those of ", prompts, " prompts"));
   }
-  return prompts == 0 ? 0 : queries / prompts;
+  for (const LayerPredictions& layer : layers) {
+    if (layer.boxes.size(0) != queries || layer.masks.size(0) != queries) {
+      return absl::InvalidArgumentError("the layers differ in their number of queries");
+    }
+  }
+  return tokens;
 }
 
 // Each token of `tokens` with the first target of its prompt.
@@ -230,7 +237,7 @@ absl::StatusOr<ImageLosses> Criterion::PromptLosses(absl::Span<const LayerPredic
     losses.layers.resize(layers.size());
     if (layers.empty()) return losses;
     const LayerPredictions& last = layers.back();
-    SEMSAM_ASSIGN_OR_RETURN(const int64_t tokens, TokensAPrompt(last, targets));
+    SEMSAM_ASSIGN_OR_RETURN(const int64_t tokens, TokensAPrompt(layers, targets));
     if (options_.matching == PromptMatching::kManyToMany && targets.size() > 0) {
       const at::Tensor cost = Costs(last, targets, random).Total(options_.matcher);
       SEMSAM_ASSIGN_OR_RETURN(losses.matched, MatchPrompts(cost, targets.prompts));
@@ -271,8 +278,9 @@ absl::StatusOr<ImageLosses> Criterion::QueryLosses(absl::Span<const LayerPredict
         SEMSAM_ASSIGN_OR_RETURN(pairs, MatchQueries(cost));
       }
       const Rows rows = RowsOf(pairs, targets, /*prompts=*/false, layer.boxes);
-      losses.layers[i] =
-          OfPairs(layer, targets, pairs, rows, KnownShare(layer.masks, targets.unknown), random);
+      const bool words = layer.object_logits.defined() || layer.part_logits.defined();
+      const at::Tensor rest = words ? KnownShare(layer.masks, targets.unknown) : at::Tensor();
+      losses.layers[i] = OfPairs(layer, targets, pairs, rows, rest, random);
       if (i + 1 == layers.size()) losses.matched = std::move(pairs);
     }
     losses.pairs = losses.matched.size();

@@ -21,8 +21,12 @@ LabelExamples MakeLabelExamples(int64_t queries, const LabelTargets& targets, co
   // Gathered first: one operation for all pairs, not some for each.
   std::vector<int64_t> known, unknown, named;  // `named`: positions in [Q, C]
   for (int64_t i = 0; i < pairs.size(); ++i) {
-    const int64_t query = pairs.queries[i];
-    const int64_t label = targets.labels[pairs.targets[i]];
+    const int64_t query = pairs.queries[i], target = pairs.targets[i];
+    TORCH_CHECK(query >= 0 && query < queries, "query ", query, " of ", queries);
+    TORCH_CHECK(target >= 0 && target < static_cast<int64_t>(targets.labels.size()), "target ",
+                target, " has no label");
+    const int64_t label = targets.labels[target];
+    TORCH_CHECK(label < words, "label ", label, " of ", words, " words");
     (label == kUnknownLabel ? unknown : known).push_back(query);
     if (label < 0) continue;
     named.push_back(query * words + label);

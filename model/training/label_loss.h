@@ -23,7 +23,8 @@ struct LabelExamples {
 
 // Matched queries are examples by their label: of a word against the other listed
 // ones, of none of them, or of nothing. The other queries are examples against the
-// absent words, each with `rest` [Q] in 0..1; undefined: they are none.
+// absent words, each with `rest` [Q] in 0..1; undefined: they are none. Throws c10::Error for an
+// index that is none.
 LabelExamples MakeLabelExamples(int64_t queries, const LabelTargets& targets, const Pairs& pairs,
                                 const at::Tensor& rest);
 

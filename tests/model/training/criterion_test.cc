@@ -217,6 +217,17 @@ TEST(Criterion, OptionsAndTensorsThatDoNotFitAreErrors) {
   const std::vector<LayerPredictions> layers = {TinyPredictions(1)};
   EXPECT_EQ(criterion->PromptLosses(layers, targets, random).status().code(),
             absl::StatusCode::kInvalidArgument);
+
+  targets = TinyTargets();
+  LayerPredictions none = TinyPredictions(1);
+  none.masks = none.masks.slice(0, 0, 0);
+  none.boxes = none.boxes.slice(0, 0, 0);
+  const std::vector<LayerPredictions> empty = {none}, uneven = {none, TinyPredictions(1)};
+  EXPECT_FALSE(criterion->PromptLosses(empty, targets, random).ok());
+  EXPECT_FALSE(criterion->PromptLosses(uneven, targets, random).ok());
+  targets.objects.labels.pop_back();  // the label of a target that is matched
+  EXPECT_EQ(criterion->PromptLosses(layers, targets, random).status().code(),
+            absl::StatusCode::kInternal);
 }
 
 }  // namespace
