@@ -102,10 +102,25 @@ absl::StatusOr<Criterion> Criterion::Create(const CriterionOptions& options) {
   return Criterion(options);
 }
 
-CostParts Criterion::Costs(const LayerPredictions& layer, const ImageTargets& targets,
+Criterion::Truth Criterion::Prepare(const ImageTargets& targets,
+                                    absl::Span<const LayerPredictions> layers) const {
+  Truth truth = {.targets = targets, .shares = {}, .unknown_shares = {}};
+  if (options_.sampling == MaskSampling::kPoints || layers.empty()) return truth;
+  const at::Tensor& masks = layers.back().masks;
+  truth.shares = MaskShares(targets.masks, masks.size(1), masks.size(2));
+  if (targets.unknown.defined()) {
+    truth.unknown_shares = MaskShares(targets.unknown, masks.size(1), masks.size(2));
+  }
+  return truth;
+}
+
+CostParts Criterion::Costs(const LayerPredictions& layer, const Truth& truth,
                            UniformSource& random) const {
+  if (truth.shares.defined()) {
+    return PairCosts(layer, truth.targets, layer.masks.flatten(1), truth.shares);
+  }
   const at::Tensor points = random.Draw({1, options_.matcher.points, 2});
-  return PairCosts(layer, targets, points.to(layer.masks.device()));
+  return PairCosts(layer, truth.targets, points.to(layer.masks.device()));
 }
 
 Criterion::Rows Criterion::RowsOf(const Pairs& pairs, const ImageTargets& targets, bool prompts,
@@ -123,22 +138,30 @@ Criterion::Rows Criterion::RowsOf(const Pairs& pairs, const ImageTargets& target
           .factors = at::tensor(factors, at::kFloat).to(like.device())};
 }
 
-Criterion::MaskTerms Criterion::MaskLosses(const LayerPredictions& layer,
-                                           const ImageTargets& targets, const Rows& rows,
-                                           UniformSource& random) const {
-  const at::Tensor masks = layer.masks.index_select(0, rows.queries);
-  const at::Tensor points = UncertainPoints(masks.detach(), options_.points, random);
-  const at::Tensor truth = SampleMasksAt(targets.masks, rows.targets, points);  // [n, P]
-  const at::Tensor logits = SampleLogitsAt(masks, points);
+Criterion::MaskTerms Criterion::MaskLosses(const LayerPredictions& layer, const Truth& scene,
+                                           const Rows& rows, UniformSource& random) const {
+  const ImageTargets& targets = scene.targets;
+  at::Tensor logits = layer.masks.index_select(0, rows.queries);
+  at::Tensor truth, unknown;  // [n, P]; [n, P] or [1, P]
+  if (scene.shares.defined()) {
+    logits = FullPrecision(logits).flatten(1);
+    truth = scene.shares.index_select(0, rows.targets);
+    unknown = scene.unknown_shares;
+  } else {
+    const at::Tensor points = UncertainPoints(logits.detach(), options_.points, random);
+    truth = SampleMasksAt(targets.masks, rows.targets, points);
+    logits = SampleLogitsAt(logits, points);
+    if (targets.unknown.defined()) {
+      unknown = SampleMasksAt(targets.unknown, at::zeros_like(rows.targets), points);
+    }
+  }
   MaskTerms terms;
   terms.known = targets.has_mask.to(at::kFloat).index_select(0, rows.targets);
   at::Tensor inside = logits.sigmoid();
-  at::Tensor entropy = at::softplus(logits) - logits * truth;
-  if (targets.unknown.defined()) {
-    // Outside of its mask nothing is known of these points.
-    const at::Tensor none = at::zeros_like(rows.targets);
-    const at::Tensor hidden = (SampleMasksAt(targets.unknown, none, points) > 0) & (truth <= 0);
-    const at::Tensor counts = hidden.logical_not().to(at::kFloat);
+  const at::Tensor entropy = at::softplus(logits) - logits * truth;
+  if (unknown.defined()) {
+    // Outside of its mask nothing is known of these places.
+    const at::Tensor counts = ((unknown > 0) & (truth <= 0)).logical_not().to(at::kFloat);
     inside = inside * counts;
     terms.bce = (entropy * counts).sum(1) / counts.sum(1).clamp_min(1);
   } else {
@@ -185,25 +208,26 @@ void Criterion::AddLabels(const LayerPredictions& layer, const ImageTargets& tar
   add(layer.part_logits, targets.parts, kPart);
 }
 
-LossTerms Criterion::OfPairs(const LayerPredictions& layer, const ImageTargets& targets,
-                             const Pairs& pairs, const Rows& rows, const at::Tensor& rest,
+LossTerms Criterion::OfPairs(const LayerPredictions& layer, const Truth& truth, const Pairs& pairs,
+                             const Rows& rows, const at::Tensor& rest,
                              UniformSource& random) const {
   LossTerms terms = pairs.size() == 0
                         ? Zeros(layer.boxes)
-                        : Sum(layer, targets, rows, MaskLosses(layer, targets, rows, random));
-  AddLabels(layer, targets, pairs, rows.factors, rest, terms);
+                        : Sum(layer, truth.targets, rows, MaskLosses(layer, truth, rows, random));
+  AddLabels(layer, truth.targets, pairs, rows.factors, rest, terms);
   return terms;
 }
 
-LossTerms Criterion::OfBestTokens(const LayerPredictions& layer, const ImageTargets& targets,
-                                  Pairs& chosen, UniformSource& random) const {
+LossTerms Criterion::OfBestTokens(const LayerPredictions& layer, const Truth& scene, Pairs& chosen,
+                                  UniformSource& random) const {
+  const ImageTargets& targets = scene.targets;
   chosen = {};
   const int64_t tokens =
       layer.boxes.size(0) / std::max<int64_t>(1, static_cast<int64_t>(targets.prompts.size()));
   const Pairs all = FirstTargets(targets, tokens, /*first_token_only=*/false);
   if (all.size() == 0) return Zeros(layer.boxes);
   const Rows rows = RowsOf(all, targets, /*prompts=*/true, layer.boxes);
-  const MaskTerms masks = MaskLosses(layer, targets, rows, random);
+  const MaskTerms masks = MaskLosses(layer, scene, rows, random);
   at::Tensor best;
   {
     const c10::NoGradGuard no_grad;
@@ -238,8 +262,9 @@ absl::StatusOr<ImageLosses> Criterion::PromptLosses(absl::Span<const LayerPredic
     if (layers.empty()) return losses;
     const LayerPredictions& last = layers.back();
     SEMSAM_ASSIGN_OR_RETURN(const int64_t tokens, TokensAPrompt(layers, targets));
+    const Truth truth = Prepare(targets, layers);
     if (options_.matching == PromptMatching::kManyToMany && targets.size() > 0) {
-      const at::Tensor cost = Costs(last, targets, random).Total(options_.matcher);
+      const at::Tensor cost = Costs(last, truth, random).Total(options_.matcher);
       SEMSAM_ASSIGN_OR_RETURN(losses.matched, MatchPrompts(cost, targets.prompts));
     } else if (options_.matching == PromptMatching::kOneToOne) {
       losses.matched = FirstTargets(targets, tokens, /*first_token_only=*/true);
@@ -248,10 +273,10 @@ absl::StatusOr<ImageLosses> Criterion::PromptLosses(absl::Span<const LayerPredic
     for (const size_t i : DrawOrder(layers.size())) {
       if (options_.matching == PromptMatching::kManyToOne) {
         Pairs chosen;
-        losses.layers[i] = OfBestTokens(layers[i], targets, chosen, random);
+        losses.layers[i] = OfBestTokens(layers[i], truth, chosen, random);
         if (i + 1 == layers.size()) losses.matched = std::move(chosen);
       } else {
-        losses.layers[i] = OfPairs(layers[i], targets, losses.matched, rows, /*rest=*/{}, random);
+        losses.layers[i] = OfPairs(layers[i], truth, losses.matched, rows, /*rest=*/{}, random);
       }
     }
     losses.pairs = losses.matched.size();
@@ -265,11 +290,12 @@ absl::StatusOr<ImageLosses> Criterion::QueryLosses(absl::Span<const LayerPredict
   return CatchTorch([&]() -> absl::StatusOr<ImageLosses> {
     ImageLosses losses;
     losses.layers.resize(layers.size());
+    const Truth truth = Prepare(targets, layers);
     for (const size_t i : DrawOrder(layers.size())) {
       const LayerPredictions& layer = layers[i];
       Pairs pairs;
       if (targets.size() > 0) {
-        at::Tensor cost = Costs(layer, targets, random).Total(options_.matcher);
+        at::Tensor cost = Costs(layer, truth, random).Total(options_.matcher);
         if (layer.object_logits.defined() && layer.object_logits.size(1) > 0) {
           cost = cost + options_.matcher.label * LabelCosts(layer.object_logits, targets.objects,
                                                             options_.focal.alpha,
@@ -280,7 +306,7 @@ absl::StatusOr<ImageLosses> Criterion::QueryLosses(absl::Span<const LayerPredict
       const Rows rows = RowsOf(pairs, targets, /*prompts=*/false, layer.boxes);
       const bool words = layer.object_logits.defined() || layer.part_logits.defined();
       const at::Tensor rest = words ? KnownShare(layer.masks, targets.unknown) : at::Tensor();
-      losses.layers[i] = OfPairs(layer, targets, pairs, rows, rest, random);
+      losses.layers[i] = OfPairs(layer, truth, pairs, rows, rest, random);
       if (i + 1 == layers.size()) losses.matched = std::move(pairs);
     }
     losses.pairs = losses.matched.size();
@@ -298,8 +324,9 @@ absl::StatusOr<ImageLosses> Criterion::DenoisingLosses(absl::Span<const LayerPre
     if (layers.empty()) return losses;
     Rows rows = RowsOf(pairs, targets, /*prompts=*/false, layers.back().boxes);
     rows.factors = rows.factors * options_.denoising;
+    const Truth truth = Prepare(targets, layers);
     for (const size_t i : DrawOrder(layers.size())) {
-      losses.layers[i] = OfPairs(layers[i], targets, pairs, rows, /*rest=*/{}, random);
+      losses.layers[i] = OfPairs(layers[i], truth, pairs, rows, /*rest=*/{}, random);
     }
     return losses;
   });

@@ -1,9 +1,9 @@
 // The training objective (paper, section 3.2 and Table 2; parity notes, section 7).
 //
 //   mask_bce, mask_dice  on 12544 points a mask, three quarters of them where the
-//                        prediction is least certain
-//   iou_score            (predicted IoU - soft dice on these points)^2; the gradient
-//                        flows into both, as published
+//                        prediction is least certain; or on all cells of the map
+//   iou_score            (predicted IoU - soft dice there)^2; the gradient flows into
+//                        both, as published
 //   box_l1, box_giou     of the predicted box
 //   object, part         focal loss of the class heads (label_loss.h)
 //
@@ -36,6 +36,12 @@ enum class PromptMatching {
   kOneToOne,    // always the first token, on the first target
 };
 
+// Where masks are compared.
+enum class MaskSampling {
+  kPoints,  // published: at random points, CriterionOptions::points
+  kCells,   // at every cell of the predicted map, with the share of it that a mask covers
+};
+
 struct LossWeights {
   // Published configuration.
   double mask_bce = 5;
@@ -52,6 +58,7 @@ struct CriterionOptions {
   PromptMatching matching = PromptMatching::kManyToMany;
   MatcherOptions matcher;
   LossWeights weights;
+  MaskSampling sampling = MaskSampling::kPoints;  // of the matcher too
   PointOptions points;
   FocalOptions focal;
   // Factors on all terms of a pair. Mask DINO weighs denoising like the rest, and box
@@ -124,23 +131,30 @@ class Criterion {
     at::Tensor known;
   };
 
+  // The targets of a picture, and what kCells compares with.
+  struct Truth {
+    const ImageTargets& targets;
+    at::Tensor shares;          // [G, h * w]; undefined: points are drawn
+    at::Tensor unknown_shares;  // [1, h * w]; undefined: all is known
+  };
+
   explicit Criterion(const CriterionOptions& options) : options_(options) {}
 
-  CostParts Costs(const LayerPredictions& layer, const ImageTargets& targets,
-                  UniformSource& random) const;
+  Truth Prepare(const ImageTargets& targets, absl::Span<const LayerPredictions> layers) const;
+  CostParts Costs(const LayerPredictions& layer, const Truth& truth, UniformSource& random) const;
   Rows RowsOf(const Pairs& pairs, const ImageTargets& targets, bool prompts,
               const at::Tensor& like) const;
-  MaskTerms MaskLosses(const LayerPredictions& layer, const ImageTargets& targets, const Rows& rows,
+  MaskTerms MaskLosses(const LayerPredictions& layer, const Truth& truth, const Rows& rows,
                        UniformSource& random) const;
   // Mask and box terms.
   LossTerms Sum(const LayerPredictions& layer, const ImageTargets& targets, const Rows& rows,
                 const MaskTerms& masks) const;
   void AddLabels(const LayerPredictions& layer, const ImageTargets& targets, const Pairs& pairs,
                  const at::Tensor& factors, const at::Tensor& rest, LossTerms& terms) const;
-  LossTerms OfPairs(const LayerPredictions& layer, const ImageTargets& targets, const Pairs& pairs,
+  LossTerms OfPairs(const LayerPredictions& layer, const Truth& truth, const Pairs& pairs,
                     const Rows& rows, const at::Tensor& rest, UniformSource& random) const;
   // Many-to-one: all tokens are tried, the best of each prompt is kept in `chosen`.
-  LossTerms OfBestTokens(const LayerPredictions& layer, const ImageTargets& targets, Pairs& chosen,
+  LossTerms OfBestTokens(const LayerPredictions& layer, const Truth& truth, Pairs& chosen,
                          UniformSource& random) const;
 
   CriterionOptions options_;

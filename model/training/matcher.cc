@@ -58,10 +58,16 @@ at::Tensor CostParts::Total(const MatcherOptions& weights) const {
 CostParts PairCosts(const LayerPredictions& predictions, const ImageTargets& targets,
                     const at::Tensor& points) {
   const c10::NoGradGuard no_grad;
-  const int64_t count = points.size(1);
-  const at::Tensor logits = SampleLogitsAt(predictions.masks, points).to(at::kFloat);  // [Q, P]
   const at::Tensor rows = at::arange(targets.size(), targets.masks.options().dtype(at::kLong));
-  const at::Tensor truth = SampleMasksAt(targets.masks, rows, points);  // [G, P]
+  return PairCosts(predictions, targets, SampleLogitsAt(predictions.masks, points),
+                   SampleMasksAt(targets.masks, rows, points));
+}
+
+CostParts PairCosts(const LayerPredictions& predictions, const ImageTargets& targets,
+                    const at::Tensor& mask_logits, const at::Tensor& truth) {
+  const c10::NoGradGuard no_grad;
+  const at::Tensor logits = mask_logits.to(at::kFloat);
+  const int64_t count = logits.size(1);
   const at::Tensor known = targets.has_mask.to(at::kFloat).unsqueeze(0);
 
   // softplus(-x) t + softplus(x) (1 - t) = softplus(x) - x t

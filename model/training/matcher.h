@@ -40,7 +40,11 @@ struct CostParts {
   at::Tensor Total(const MatcherOptions& weights) const;
 };
 
-// points [1, P, 2]. Throws c10::Error.
+// logits [Q, P] and truth [G, P] in 0..1 of the masks at the same places. Throws
+// c10::Error.
+CostParts PairCosts(const LayerPredictions& predictions, const ImageTargets& targets,
+                    const at::Tensor& logits, const at::Tensor& truth);
+// The same at points [1, P, 2].
 CostParts PairCosts(const LayerPredictions& predictions, const ImageTargets& targets,
                     const at::Tensor& points);
 

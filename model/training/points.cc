@@ -103,6 +103,18 @@ at::Tensor SampleMasksAt(const at::Tensor& masks, const at::Tensor& rows, const 
   return GatherMasks(masks, rows, points);
 }
 
+at::Tensor MaskShares(const at::Tensor& masks, int64_t height, int64_t width) {
+  const c10::NoGradGuard no_grad;
+  TORCH_CHECK(masks.scalar_type() == at::kByte && masks.dim() == 3, "masks are uint8 [G, H, W]");
+  at::Tensor shares = at::empty({masks.size(0), height, width}, masks.options().dtype(at::kFloat));
+  // One by one: all of them as floats would be four times the masks.
+  for (int64_t i = 0; i < masks.size(0); ++i) {
+    shares[i].copy_(
+        at::adaptive_avg_pool2d(masks[i].to(at::kFloat).unsqueeze(0), {height, width})[0]);
+  }
+  return shares.flatten(1);
+}
+
 at::Tensor UncertainPoints(const at::Tensor& logits, const PointOptions& options,
                            UniformSource& random) {
   const c10::NoGradGuard no_grad;

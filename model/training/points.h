@@ -1,5 +1,5 @@
-// Masks at random points instead of all pixels (Kirillov et al. 2020, PointRend):
-// what the matcher and the mask losses look at.
+// What the matcher and the mask losses look at: masks at random points instead of all
+// pixels (Kirillov et al. 2020, PointRend), or at every cell of the predicted maps.
 //
 // Points are (x, y) in [0, 1] of the padded picture, which a grid of any size covers;
 // values between cell centres are bilinear, with zeros outside.
@@ -26,6 +26,10 @@ at::Tensor SampleLogitsAt(const at::Tensor& logits, const at::Tensor& points);
 // LibTorch's operators on a CPU too.
 at::Tensor SampleMasksAt(const at::Tensor& masks, const at::Tensor& rows, const at::Tensor& points,
                          ops::Path path = ops::Path::kNative);
+
+// Masks [G, H, W] uint8 as shares of the cells of an h x w grid: [G, h * w] float32 in
+// 0..1. No gradient.
+at::Tensor MaskShares(const at::Tensor& masks, int64_t height, int64_t width);
 
 struct PointOptions {
   int count = 12544;         // points a mask (112 x 112)

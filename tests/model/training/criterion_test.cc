@@ -5,6 +5,10 @@
 
 #include <cmath>
 #include <functional>
+#include <tuple>
+#include <vector>
+
+#include "model/training/points.h"
 
 namespace semsam {
 namespace {
@@ -82,10 +86,13 @@ void ExpectGradients(std::vector<LayerPredictions> layers,
   EXPECT_GT(moving, 40);
 }
 
-class CriterionGradients : public ::testing::TestWithParam<PromptMatching> {};
+using Recipe = std::tuple<PromptMatching, MaskSampling>;
+class CriterionGradients : public ::testing::TestWithParam<Recipe> {};
 
 TEST_P(CriterionGradients, OfPromptLossesEqualFiniteDifferences) {
-  const auto criterion = Criterion::Create(TinyOptions(GetParam()));
+  CriterionOptions options = TinyOptions(std::get<PromptMatching>(GetParam()));
+  options.sampling = std::get<MaskSampling>(GetParam());
+  const auto criterion = Criterion::Create(options);
   ASSERT_TRUE(criterion.ok()) << criterion.status();
   const ImageTargets targets = TinyTargets();
   ExpectGradients({TinyPredictions(1), TinyPredictions(2)},
@@ -97,9 +104,11 @@ TEST_P(CriterionGradients, OfPromptLossesEqualFiniteDifferences) {
                   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Matchings, CriterionGradients,
-                         ::testing::Values(PromptMatching::kManyToMany, PromptMatching::kManyToOne,
-                                           PromptMatching::kOneToOne));
+INSTANTIATE_TEST_SUITE_P(
+    Recipes, CriterionGradients,
+    ::testing::Combine(::testing::Values(PromptMatching::kManyToMany, PromptMatching::kManyToOne,
+                                         PromptMatching::kOneToOne),
+                       ::testing::Values(MaskSampling::kPoints, MaskSampling::kCells)));
 
 TEST(Criterion, GradientsOfGenericQueriesEqualFiniteDifferences) {
   const auto criterion = Criterion::Create(TinyOptions(PromptMatching::kManyToMany));
@@ -115,6 +124,16 @@ TEST(Criterion, GradientsOfGenericQueriesEqualFiniteDifferences) {
     EXPECT_EQ(losses->pairs, 3);
     return criterion->Total({&*losses, 1}, 3);
   });
+}
+
+TEST(MaskShares, AreWhatMasksCoverOfTheCells) {
+  at::Tensor masks = at::zeros({2, 4, 6}, at::kByte);
+  masks[1].slice(0, 0, 2).slice(1, 0, 1).fill_(1);  // a third of the first cell
+  masks[1].slice(0, 2, 4).slice(1, 3, 6).fill_(1);  // the last cell
+  const at::Tensor shares = MaskShares(masks, 2, 2);
+  ASSERT_EQ(shares.sizes(), (std::vector<int64_t>{2, 4}));
+  EXPECT_TRUE(at::equal(shares[0], at::zeros({4})));
+  EXPECT_TRUE(at::allclose(shares[1], at::tensor({1.0f / 3, 0.0f, 0.0f, 1.0f})));
 }
 
 double Value(const ImageLosses& losses, int term) {
