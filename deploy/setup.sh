@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs what building and testing need, and only what is missing:
 #
-#   deploy/setup.sh [--test] [--gpu]
+#   deploy/setup.sh [--test] [--training] [--gpu]
 #
 #   apt packages   compilers and libraries of the distribution (lists below)
 #   the cache      LibTorch, Google's protocol files and CLIP's vocabulary, pinned
 #                  in wheels.json
 #   --test         also the linters, and a Python environment for the tests
+#   --training     also the ImageNet weights that a training starts from (23 MB);
+#                  --test has them too
 #   --gpu          also the CUDA libraries of LibTorch (about 2 GB)
 #
 # Environment:
@@ -170,7 +172,7 @@ setup_build() {
 
 setup_test() {
   install_packages "${SEMSAM_BUILD_PACKAGES[@]}" "${SEMSAM_TEST_PACKAGES[@]}"
-  fetch_wheels "$@"
+  fetch_wheels --training "$@"
   make_venv
 }
 
@@ -180,7 +182,7 @@ setup_main() {
   while (($#)); do
     case $1 in
       --test) group=setup_test ;;
-      --gpu) options+=(--gpu) ;;
+      --gpu | --training) options+=("$1") ;;
       *) die "unknown option $1; see the head of deploy/setup.sh" ;;
     esac
     shift

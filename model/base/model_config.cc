@@ -30,7 +30,49 @@ absl::Status ValidateSwin(const SwinConfig& swin) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateEfficientNetLite(const EfficientNetLiteConfig& net) {
+  if (net.stem_width <= 0 || net.stem_width % 16 != 0) {
+    return InvalidField("backbone.stem_width", "must be a positive multiple of 16");
+  }
+  constexpr size_t kStages = kEfficientNetLiteStages.size();
+  if (net.widths.size() != kStages) {
+    return InvalidField("backbone.widths", "must have seven entries");
+  }
+  if (net.depths.size() != kStages) {
+    return InvalidField("backbone.depths", "must have seven entries");
+  }
+  for (size_t stage = 0; stage < kStages; ++stage) {
+    // Kernels work on whole vectors of channels.
+    if (net.widths[stage] <= 0 || net.widths[stage] % 8 != 0) {
+      return InvalidField("backbone.widths", "must be positive multiples of 8");
+    }
+    if (net.depths[stage] <= 0) return InvalidField("backbone.depths", "must be positive");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateBackbone(const BackboneConfig& backbone) {
+  if (const auto* swin = std::get_if<SwinConfig>(&backbone)) return ValidateSwin(*swin);
+  return ValidateEfficientNetLite(std::get<EfficientNetLiteConfig>(backbone));
+}
+
 }  // namespace
+
+EfficientNetLiteConfig EfficientNetLiteOf(EfficientNetLiteSize size) {
+  switch (size) {
+    case EfficientNetLiteSize::kLite0:
+      return {.widths = {16, 24, 40, 80, 112, 192, 320}, .depths = {1, 2, 2, 3, 3, 4, 1}};
+    case EfficientNetLiteSize::kLite1:
+      return {.widths = {16, 24, 40, 80, 112, 192, 320}, .depths = {1, 3, 3, 4, 4, 5, 1}};
+    case EfficientNetLiteSize::kLite2:
+      return {.widths = {16, 24, 48, 88, 120, 208, 352}, .depths = {1, 3, 3, 4, 4, 5, 1}};
+    case EfficientNetLiteSize::kLite3:
+      return {.widths = {24, 32, 48, 96, 136, 232, 384}, .depths = {1, 3, 3, 5, 5, 6, 1}};
+    case EfficientNetLiteSize::kLite4:
+      return {.widths = {24, 32, 56, 112, 160, 272, 448}, .depths = {1, 4, 4, 6, 6, 8, 1}};
+  }
+  return {};
+}
 
 ModelConfig SwinT() { return {.name = "semantic-sam-swin-t", .backbone = SwinConfig{}}; }
 
@@ -105,7 +147,7 @@ PromptMapsConfig LitePromptMaps() {
 
 ModelConfig SemsamLite() {
   ModelConfig config = {.name = "semsam-lite",
-                        .backbone = SwinTinyWordless().backbone,
+                        .backbone = EfficientNetLiteOf(EfficientNetLiteSize::kLite2),
                         .pixel_decoder = {.hidden_dim = 128,
                                           .feature_levels = 3,
                                           .backbone_levels = 3,
@@ -119,7 +161,10 @@ ModelConfig SemsamLite() {
                                                   .click_features = true,
                                                   .pooled_features = true}},
                         .text = TextConfig{.width = 192, .layers = 4, .heads = 6, .context = 18},
-                        .vocabulary = VocabularyConfig{.queries = 100}};
+                        .vocabulary = VocabularyConfig{.queries = 100},
+                        // As the ImageNet weights of the backbone were trained.
+                        .pixel_mean = {127, 127, 127},
+                        .pixel_std = {128, 128, 128}};
   config.capabilities.object_labels = true;
   config.capabilities.part_labels = true;
   config.capabilities.vocabulary = true;
@@ -127,8 +172,13 @@ ModelConfig SemsamLite() {
 }
 
 std::array<int, 4> BackboneChannels(const BackboneConfig& backbone) {
-  const SwinConfig& swin = std::get<SwinConfig>(backbone);
-  return {swin.embed_dim, swin.embed_dim * 2, swin.embed_dim * 4, swin.embed_dim * 8};
+  if (const auto* swin = std::get_if<SwinConfig>(&backbone)) {
+    return {swin->embed_dim, swin->embed_dim * 2, swin->embed_dim * 4, swin->embed_dim * 8};
+  }
+  const std::vector<int>& widths = std::get<EfficientNetLiteConfig>(backbone).widths;
+  std::array<int, 4> channels;
+  for (size_t i = 0; i < 4; ++i) channels[i] = widths[kEfficientNetLiteFeatures[i]];
+  return channels;
 }
 
 namespace {
@@ -228,7 +278,7 @@ absl::Status ValidateLevels(const ModelConfig& config) {
 
 absl::Status Validate(const ModelConfig& config) {
   if (config.name.empty()) return InvalidField("name", "must not be empty");
-  SEMSAM_RETURN_IF_ERROR(ValidateSwin(std::get<SwinConfig>(config.backbone)));
+  SEMSAM_RETURN_IF_ERROR(ValidateBackbone(config.backbone));
 
   const PixelDecoderConfig& pixel = config.pixel_decoder;
   SEMSAM_RETURN_IF_ERROR(Positive(pixel.hidden_dim, "pixel_decoder.hidden_dim"));

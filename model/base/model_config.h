@@ -27,8 +27,35 @@ struct SwinConfig {
   friend bool operator==(const SwinConfig&, const SwinConfig&) = default;
 };
 
-// Backbones: a convolutional one joins this variant.
-using BackboneConfig = std::variant<SwinConfig>;
+// EfficientNet-Lite (Liu 2020): EfficientNet (Tan and Le 2019) without squeeze and
+// excitation, with ReLU6, its stem and head never widened. The head (1280 channels and
+// the classifier) is no part of a backbone. The defaults are Lite2.
+struct EfficientNetLiteConfig {
+  int stem_width = 32;                                        // a multiple of 16
+  std::vector<int> widths = {16, 24, 48, 88, 120, 208, 352};  // a stage; multiples of 8
+  std::vector<int> depths = {1, 3, 3, 4, 4, 5, 1};            // blocks a stage
+
+  friend bool operator==(const EfficientNetLiteConfig&, const EfficientNetLiteConfig&) = default;
+};
+
+// What all variants share: the blocks of a stage are inverted residuals with a
+// depthwise convolution of kernel x kernel over `expansion` times the channels that come
+// in; the first one has the stride.
+struct EfficientNetLiteStage {
+  int kernel;
+  int stride;
+  int expansion;
+};
+inline constexpr std::array<EfficientNetLiteStage, 7> kEfficientNetLiteStages = {
+    {{3, 1, 1}, {3, 2, 6}, {5, 2, 6}, {3, 2, 6}, {5, 1, 6}, {5, 2, 6}, {3, 1, 6}}};
+// The stages whose last block gives res2, res3, res4, res5.
+inline constexpr std::array<int, 4> kEfficientNetLiteFeatures = {1, 2, 4, 6};
+
+// Lite0 to Lite4 as published.
+enum class EfficientNetLiteSize { kLite0, kLite1, kLite2, kLite3, kLite4 };
+EfficientNetLiteConfig EfficientNetLiteOf(EfficientNetLiteSize size);
+
+using BackboneConfig = std::variant<SwinConfig, EfficientNetLiteConfig>;
 
 // Multi-scale deformable encoder and FPN (paper, section 3; Mask DINO layout).
 struct PixelDecoderConfig {

@@ -25,6 +25,8 @@ class TensorMap {
     return it->second;
   }
 
+  bool Has(const std::string& name) const { return tensors_.contains(name); }
+
  private:
   std::map<std::string, at::Tensor> tensors_;
 };

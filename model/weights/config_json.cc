@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "model/weights/shown_name.h"
@@ -39,6 +40,24 @@ void VisitSwin(Visitor& v, Swin& swin) {
   v.Ints("heads", swin.heads, kMaxHeads);
   v.Int("window_size", swin.window_size, kMaxWindow);
   v.Int("mlp_ratio", swin.mlp_ratio, kMaxWindow);
+}
+
+template <typename Visitor, typename EfficientNetLite>
+void VisitEfficientNetLite(Visitor& v, EfficientNetLite& net) {
+  v.Int("stem_width", net.stem_width, kMaxWidth);
+  v.Ints("widths", net.widths, kMaxWidth);
+  v.Ints("depths", net.depths, kMaxCount);
+}
+
+// In the order of BackboneConfig.
+constexpr std::array<const char*, std::variant_size_v<BackboneConfig>> kBackbones = {
+    "swin", "efficientnet_lite"};
+
+template <typename Visitor, typename Backbone>
+void VisitBackbone(Visitor& v, Backbone& backbone) {
+  v.Kind("type", backbone);
+  if (auto* swin = std::get_if<SwinConfig>(&backbone)) VisitSwin(v, *swin);
+  if (auto* net = std::get_if<EfficientNetLiteConfig>(&backbone)) VisitEfficientNetLite(v, *net);
 }
 
 template <typename Visitor, typename PixelDecoder>
@@ -111,10 +130,7 @@ void VisitCapabilities(Visitor& v, Capabilities& capabilities) {
 template <typename Visitor, typename Config>
 void VisitConfig(Visitor& v, Config& config) {
   v.Text("name", config.name);
-  v.Object("backbone", [&](Visitor& inner) {
-    inner.Tag("type", "swin");
-    VisitSwin(inner, std::get<SwinConfig>(config.backbone));
-  });
+  v.Object("backbone", [&](Visitor& inner) { VisitBackbone(inner, config.backbone); });
   v.Object("pixel_decoder",
            [&](Visitor& inner) { VisitPixelDecoder(inner, config.pixel_decoder); });
   v.Object("decoder", [&](Visitor& inner) { VisitDecoder(inner, config.decoder); });
@@ -147,7 +163,9 @@ class Writer {
   Json json = Json::object();
 
   void Text(const char* field, const std::string& value) { json[field] = value; }
-  void Tag(const char* field, const char* value) { json[field] = value; }
+  void Kind(const char* field, const BackboneConfig& backbone) {
+    json[field] = kBackbones[backbone.index()];
+  }
   void Int(const char* field, int value, int) { json[field] = value; }
   void Ints(const char* field, const std::vector<int>& values, int) { json[field] = values; }
   void Bool(const char* field, bool value) { json[field] = value; }
@@ -193,10 +211,17 @@ class Reader {
     value = json->get<std::string>();
   }
 
-  void Tag(const char* field, const char* expected) {
+  // Makes `backbone` one of the kind that the text names.
+  void Kind(const char* field, BackboneConfig& backbone) {
     std::string value;
     Text(field, value);
-    if (status_.ok() && value != expected) Fail(field, absl::StrCat("must be ", expected));
+    if (value == kBackbones[0]) {
+      backbone.emplace<0>();
+    } else if (value == kBackbones[1]) {
+      backbone.emplace<1>();
+    } else {
+      Fail(field, absl::StrCat("must be ", absl::StrJoin(kBackbones, " or ")));
+    }
   }
 
   void Int(const char* field, int& value, int max) {

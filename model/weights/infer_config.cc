@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -84,6 +85,22 @@ absl::StatusOr<SwinConfig> InferSwin(const Shapes& shapes) {
   SEMSAM_ASSIGN_OR_RETURN(const int hidden_width, shapes.Size(hidden, 0));
   SEMSAM_ASSIGN_OR_RETURN(swin.mlp_ratio, Divide(hidden_width, swin.embed_dim, hidden));
   return swin;
+}
+
+absl::StatusOr<EfficientNetLiteConfig> InferEfficientNetLite(const Shapes& shapes) {
+  EfficientNetLiteConfig net;
+  SEMSAM_ASSIGN_OR_RETURN(net.stem_width, shapes.Size("backbone.stem.weight", 0));
+  for (size_t stage = 0; stage < kEfficientNetLiteStages.size(); ++stage) {
+    const std::string blocks = absl::StrCat("backbone.stages.", stage, ".blocks.");
+    net.depths[stage] = shapes.Count(blocks, ".depthwise.weight");
+    SEMSAM_ASSIGN_OR_RETURN(net.widths[stage], shapes.Size(blocks + "0.project.weight", 0));
+  }
+  return net;
+}
+
+absl::StatusOr<BackboneConfig> InferBackbone(const Shapes& shapes) {
+  if (shapes.Has("backbone.stem.weight")) return InferEfficientNetLite(shapes);
+  return InferSwin(shapes);
 }
 
 // Sampling points a head and level of a deformable attention.
@@ -216,6 +233,9 @@ std::string InferName(const ModelConfig& config) {
     renamed.name = published.name;
     if (renamed == published) return published.name;
   }
+  if (std::holds_alternative<EfficientNetLiteConfig>(config.backbone)) {
+    return "semsam-efficientnet-lite-custom";
+  }
   return config.decoder.tokens > 0 ? "semantic-sam-swin-custom" : "openseed-swin-custom";
 }
 
@@ -224,7 +244,7 @@ std::string InferName(const ModelConfig& config) {
 absl::StatusOr<ModelConfig> InferConfig(std::span<const TensorView> tensors) {
   const Shapes shapes(tensors);
   ModelConfig config;
-  SEMSAM_ASSIGN_OR_RETURN(config.backbone, InferSwin(shapes));
+  SEMSAM_ASSIGN_OR_RETURN(config.backbone, InferBackbone(shapes));
   SEMSAM_RETURN_IF_ERROR(InferPixelDecoder(shapes, config.pixel_decoder));
   SEMSAM_RETURN_IF_ERROR(InferDecoder(shapes, config.pixel_decoder.feature_levels, config.decoder));
   const int tokens = config.decoder.tokens;

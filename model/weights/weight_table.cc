@@ -41,7 +41,8 @@ constexpr KindRule kKinds[] = {
     {"bbox_w", Scale::kFanIn, 0.2, 0},         {"bbox_b", Scale::kConstant, 0.05, 0.1},
     {"iou_w", Scale::kFanIn, 1.5, 0},          {"iou_b", Scale::kConstant, 0.1, 1.5},
     {"text_qkv", Scale::kFanIn, 1, 0},         {"text_tokens", Scale::kConstant, 1, 0},
-    {"logit_scale", Scale::kConstant, 0, 4.6},
+    {"logit_scale", Scale::kConstant, 0, 4.6}, {"before_relu", Scale::kFanIn, 1.5, 0},
+    {kDepthwiseKind, Scale::kFanIn, 1.5, 0},   {kDepthwiseBiasKind, Scale::kConstant, 0.1, 0},
 };
 
 // Models with generic queries: a larger feed-forward keeps hundreds of them
@@ -171,6 +172,33 @@ void AddSwin(TableBuilder& table, const SwinConfig& swin) {
   }
   for (int stage = 0; stage < 4; ++stage) {
     table.Norm(absl::StrCat("backbone.norm", stage), int64_t{swin.embed_dim} << stage);
+  }
+}
+
+// Convolutions alone: BatchNorm is folded into them.
+void AddEfficientNetLite(TableBuilder& table, const EfficientNetLiteConfig& net) {
+  table.Weights("backbone.stem", {net.stem_width, 3, 3, 3}, "before_relu");
+  int64_t width = net.stem_width;
+  for (size_t s = 0; s < kEfficientNetLiteStages.size(); ++s) {
+    const EfficientNetLiteStage& stage = kEfficientNetLiteStages[s];
+    for (int b = 0; b < net.depths[s]; ++b) {
+      const std::string block = absl::StrCat("backbone.stages.", s, ".blocks.", b);
+      const int64_t hidden = width * stage.expansion;
+      if (stage.expansion > 1) {
+        table.Weights(block + ".expand", {hidden, width, 1, 1}, "before_relu");
+      }
+      table.Weights(block + ".depthwise", {hidden, 1, stage.kernel, stage.kernel}, kDepthwiseKind,
+                    kDepthwiseBiasKind);
+      width = net.widths[s];
+      table.Weights(block + ".project", {width, hidden, 1, 1});
+    }
+  }
+}
+
+void AddBackbone(TableBuilder& table, const BackboneConfig& backbone) {
+  if (const auto* swin = std::get_if<SwinConfig>(&backbone)) AddSwin(table, *swin);
+  if (const auto* net = std::get_if<EfficientNetLiteConfig>(&backbone)) {
+    AddEfficientNetLite(table, *net);
   }
 }
 
@@ -347,7 +375,7 @@ void AddPredictor(TableBuilder& table, const ModelConfig& config) {
 
 std::vector<WeightSpec> WeightTable(const ModelConfig& config) {
   TableBuilder table(config.vocabulary.has_value());
-  AddSwin(table, std::get<SwinConfig>(config.backbone));
+  AddBackbone(table, config.backbone);
   AddPixelDecoder(table, config);
   AddPredictor(table, config);
   return table.Take();

@@ -1,7 +1,8 @@
 // The one table of names and shapes: what a model of a given configuration is
 // made of. Loading, checking, converting and deterministic filling all read it.
 //
-// Names are those of the published checkpoints without their "model." prefix.
+// Names are those of the published checkpoints without their "model." prefix; those of
+// EfficientNet-Lite, which none of them has, are our own.
 //
 // Thread-safety: free functions.
 #ifndef SEMSAM_MODEL_WEIGHTS_WEIGHT_TABLE_H_
@@ -17,6 +18,9 @@
 namespace semsam {
 
 inline constexpr char kComputedKind[] = "computed";
+// Of depthwise convolutions: training leaves both as they are (model/net/efficientnet_lite.h).
+inline constexpr char kDepthwiseKind[] = "depthwise";
+inline constexpr char kDepthwiseBiasKind[] = "depthwise_bias";
 
 struct WeightSpec {
   std::string name;

@@ -303,6 +303,14 @@ class TreeTest(FetchTest):
         self.assertEqual(self.fill(skip=["lib"]), [])
         self.assertFalse((self.folder / "lib").exists())
 
+    def test_tree_of_a_group_comes_on_request(self):
+        (entry,) = self.table.values()
+        entry["group"] = "training"
+        self.assertEqual(self.fill(), [])
+        self.assertEqual(self.fill(groups=("training",)), ["lib"])
+        self.assert_filled()
+        self.assertEqual(self.fill(groups=("training",)), [])
+
     def test_other_machine_is_told_what_to_do(self):
         self.table["lib"]["machine"] = "x86_64"
         with self.assertRaisesRegex(FetchError, "SEMSAM_TORCH_DIR"):
@@ -401,7 +409,7 @@ class TableTest(unittest.TestCase):
         table = json.loads((ROOT / "deploy/wheels.json").read_text())
         searched = "\n".join((ROOT / name).read_text() for name in (
             "deploy/cmake/SemsamDependencies.cmake", "model/text/CMakeLists.txt",
-            "proto/CMakeLists.txt"))
+            "proto/CMakeLists.txt", "tests/CMakeLists.txt"))
         for tree, entry in table.items():
             self.assertIn("${SEMSAM_CACHE}/" + tree, searched)
             for wheel in entry["wheels"]:

@@ -31,6 +31,37 @@ struct LinearArgs {
   Activation activation = Activation::kNone;
 };
 
+// A 1x1 convolution over rows of pixels: y = act(x w + bias) + residual, where act is
+// ReLU6 or nothing.
+struct PointwiseArgs {
+  const float* x = nullptr;  // [rows, pixels, K]
+  int64_t x_stride = 0;      // floats between rows
+  int64_t rows = 1;
+  int64_t pixels = 0;  // a row
+  int64_t k = 0;
+  const float* panels = nullptr;    // as LinearArgs
+  const float* bias = nullptr;      // [N rounded up to the panel width]
+  const float* residual = nullptr;  // as y; may be null
+  float* y = nullptr;               // [rows, pixels, N]
+  int64_t y_stride = 0;             // floats between rows, of the residual too
+  int64_t n = 0;
+  bool relu6 = false;
+};
+
+// A depthwise convolution and ReLU6 over rows that are padded already.
+struct DepthwiseArgs {
+  const float* x = nullptr;        // the first tap of the first output: [.., .., channels]
+  int64_t x_stride = 0;            // floats between rows
+  const float* weights = nullptr;  // [kernel, kernel, channels]
+  const float* bias = nullptr;     // [channels]
+  float* y = nullptr;              // [rows, width, channels]
+  int64_t rows = 0;                // of outputs
+  int64_t width = 0;               // outputs a row
+  int64_t channels = 0;            // multiple of 16
+  int kernel = 3;                  // 3 or 5
+  int stride = 1;                  // 1 or 2
+};
+
 // y = LayerNorm(x + residual) over the last dimension.
 struct AddLayerNormArgs {
   const float* x = nullptr;         // [M, C]
@@ -210,6 +241,8 @@ struct Kernels {
   // w [N, K] with row stride ldw -> panels.
   void (*pack_panels)(const float* w, int64_t ldw, int64_t n, int64_t k, float* panels);
   void (*linear)(const LinearArgs& args, int64_t panel_begin, int64_t panel_end);
+  void (*pointwise)(const PointwiseArgs& args);
+  void (*depthwise)(const DepthwiseArgs& args);
   void (*add_layer_norm)(const AddLayerNormArgs& args, int64_t row_begin, int64_t row_end);
   // `scratch` holds window_attention_scratch floats.
   int64_t (*window_attention_scratch)(const WindowAttentionArgs& args);

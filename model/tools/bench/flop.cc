@@ -4,9 +4,9 @@
 #include <variant>
 
 namespace semsam::bench {
+namespace {
 
-double EncodeGflop(const ModelConfig& config, double height, double width) {
-  const SwinConfig& swin = std::get<SwinConfig>(config.backbone);
+double SwinFlop(const SwinConfig& swin, double height, double width) {
   double flop = height / 4 * width / 4 * swin.embed_dim * 48 * 2;
   for (int s = 0; s < 4; ++s) {
     const double tokens = height * width / std::pow(16, s + 1) * std::pow(4, s);
@@ -16,6 +16,35 @@ double EncodeGflop(const ModelConfig& config, double height, double width) {
         swin.depths[s] * tokens * (2 * c * c * (4 + 2 * swin.mlp_ratio) + 4 * window_tokens * c);
     if (s < 3) flop += tokens / 4 * 4 * c * 2 * c * 2;
   }
+  return flop;
+}
+
+double EfficientNetLiteFlop(const EfficientNetLiteConfig& net, double height, double width) {
+  double pixels = height * width / 4;
+  double channels = net.stem_width;
+  double flop = pixels * 27 * channels * 2;
+  for (size_t s = 0; s < kEfficientNetLiteStages.size(); ++s) {
+    const EfficientNetLiteStage& stage = kEfficientNetLiteStages[s];
+    const double taps = stage.kernel * stage.kernel;
+    for (int b = 0; b < net.depths[s]; ++b) {
+      const double hidden = channels * stage.expansion;
+      if (stage.expansion > 1) flop += pixels * channels * hidden * 2;
+      if (b == 0) pixels /= stage.stride * stage.stride;
+      channels = net.widths[s];
+      flop += pixels * hidden * (taps + channels) * 2;
+    }
+  }
+  return flop;
+}
+
+}  // namespace
+
+double EncodeGflop(const ModelConfig& config, double height, double width) {
+  const auto* swin = std::get_if<SwinConfig>(&config.backbone);
+  double flop =
+      swin != nullptr
+          ? SwinFlop(*swin, height, width)
+          : EfficientNetLiteFlop(std::get<EfficientNetLiteConfig>(config.backbone), height, width);
   const PixelDecoderConfig& pixel = config.pixel_decoder;
   const double c = pixel.hidden_dim;
   double tokens = 0;
@@ -25,7 +54,7 @@ double EncodeGflop(const ModelConfig& config, double height, double width) {
           (2 * c * c * 2 + 2 * c * sampling * 3 + 4 * c * pixel.ffn_dim +
            8 * sampling * c / pixel.heads);
   const double quarter = height * width / 16;
-  flop += quarter * 2 * (9 * c * c + swin.embed_dim * c);
+  flop += quarter * 2 * (9 * c * c + BackboneChannels(config.backbone)[0] * c);
   return flop / 1e9;
 }
 

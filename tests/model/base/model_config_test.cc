@@ -22,9 +22,50 @@ TEST(ModelConfig, BackboneChannelsDoubleEachStage) {
   EXPECT_EQ(BackboneChannels(SwinL().backbone), (std::array<int, 4>{192, 384, 768, 1536}));
 }
 
+ModelConfig Convolutional() {
+  ModelConfig config = SwinT();
+  config.backbone = EfficientNetLiteConfig{};
+  return config;
+}
+
+TEST(ModelConfig, EveryEfficientNetLiteIsValid) {
+  const std::pair<EfficientNetLiteSize, std::array<int, 4>> sizes[] = {
+      {EfficientNetLiteSize::kLite0, {24, 40, 112, 320}},
+      {EfficientNetLiteSize::kLite1, {24, 40, 112, 320}},
+      {EfficientNetLiteSize::kLite2, {24, 48, 120, 352}},
+      {EfficientNetLiteSize::kLite3, {32, 48, 136, 384}},
+      {EfficientNetLiteSize::kLite4, {32, 56, 160, 448}},
+  };
+  for (const auto& [size, channels] : sizes) {
+    ModelConfig config = Convolutional();
+    config.backbone = EfficientNetLiteOf(size);
+    EXPECT_TRUE(Validate(config).ok()) << Validate(config);
+    EXPECT_EQ(BackboneChannels(config.backbone), channels);
+  }
+  EXPECT_EQ(EfficientNetLiteOf(EfficientNetLiteSize::kLite2), EfficientNetLiteConfig{});
+}
+
 TEST(ModelConfig, PaddedSizeRoundsUpToTheDivisor) {
   EXPECT_EQ(PaddedSize(SwinT(), {200, 301}), (ImageSize{224, 320}));
   EXPECT_EQ(PaddedSize(SwinT(), {224, 224}), (ImageSize{224, 224}));
+}
+
+TEST(ModelConfig, ValidateNamesTheFieldOfAConvolutionalBackbone) {
+  using Net = EfficientNetLiteConfig;
+  const std::pair<const char*, std::function<void(Net&)>> cases[] = {
+      {"backbone.stem_width", [](Net& net) { net.stem_width = 24; }},
+      {"backbone.stem_width", [](Net& net) { net.stem_width = 0; }},
+      {"backbone.widths", [](Net& net) { net.widths.pop_back(); }},
+      {"backbone.widths", [](Net& net) { net.widths[3] = 90; }},
+      {"backbone.widths", [](Net& net) { net.widths[6] = -8; }},
+      {"backbone.depths", [](Net& net) { net.depths.push_back(1); }},
+      {"backbone.depths", [](Net& net) { net.depths[0] = 0; }},
+  };
+  for (const auto& [field, spoil] : cases) {
+    ModelConfig config = Convolutional();
+    spoil(std::get<Net>(config.backbone));
+    EXPECT_EQ(ErrorField(Validate(config)), field) << Validate(config);
+  }
 }
 
 TEST(ModelConfig, ValidateNamesTheField) {

@@ -16,8 +16,11 @@ TEST(ConfigJson, EveryConfigurationComesBackEqual) {
   odd.pixel_mean = {0.1f, 1.0f / 3, 3.4e-5f};
   odd.click_size = 0.3f;
   odd.capabilities = {.box_prompts = false, .object_labels = true, .vocabulary = true};
-  for (const ModelConfig& config : {SwinT(), SwinL(), SwinTJoint(), OpenSeedSwinT(), SwinTiny(),
-                                    SwinTinyWordless(), SwinTinyExtended(), SemsamLite(), odd}) {
+  ModelConfig convolutional = SwinTiny();
+  convolutional.backbone = EfficientNetLiteOf(EfficientNetLiteSize::kLite4);
+  for (const ModelConfig& config :
+       {convolutional, SwinT(), SwinL(), SwinTJoint(), OpenSeedSwinT(), SwinTiny(),
+        SwinTinyWordless(), SwinTinyExtended(), SemsamLite(), odd}) {
     const auto read = ConfigFromJson(ConfigToJson(config));
     ASSERT_TRUE(read.ok()) << read.status();
     EXPECT_EQ(*read, config) << ConfigToJson(config);
@@ -62,6 +65,32 @@ TEST(ConfigJson, ErrorsNameTheField) {
     ASSERT_NE(bad, good) << test.from;
     const auto config = ConfigFromJson(bad);
     EXPECT_EQ(ErrorField(config.status()), test.field) << config.status() << "\n" << bad;
+  }
+}
+
+TEST(ConfigJson, ErrorsNameTheFieldOfAConvolutionalBackbone) {
+  ModelConfig config = SwinT();
+  config.backbone = EfficientNetLiteConfig{};
+  const std::string good = ConfigToJson(config);
+  const struct {
+    const char* from;
+    const char* to;
+    const char* field;
+  } cases[] = {
+      {"\"stem_width\":32,", "", "backbone.stem_width"},
+      {"\"stem_width\":32", "\"stem_width\":33", "backbone.stem_width"},
+      {"[16,24,48,88,120,208,352]", "[16,24,48,88,120,208,352000]", "backbone.widths"},
+      {"[16,24,48,88,120,208,352]", "[16,24,48,88,120,208]", "backbone.widths"},
+      {"[1,3,3,4,4,5,1]", "[1,3,3,4,4,5,257]", "backbone.depths"},
+      {"\"type\":\"efficientnet_lite\"", "\"type\":\"efficientnet\"", "backbone.type"},
+      {"\"type\":\"efficientnet_lite\"", "\"type\":\"swin\"", "backbone.patch_size"},
+      {"\"stem_width\":32", "\"stem_width\":32,\"heads\":[]", "backbone.heads"},
+  };
+  for (const auto& test : cases) {
+    const std::string bad = absl::StrReplaceAll(good, {{test.from, test.to}});
+    ASSERT_NE(bad, good) << test.from;
+    const auto read = ConfigFromJson(bad);
+    EXPECT_EQ(ErrorField(read.status()), test.field) << read.status() << "\n" << bad;
   }
 }
 

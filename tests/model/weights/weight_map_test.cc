@@ -206,6 +206,25 @@ TEST(InferConfig, FindsOtherWidthsAndDepths) {
   EXPECT_EQ(*inferred, config);
 }
 
+TEST(InferConfig, FindsAConvolutionalBackbone) {
+  for (const EfficientNetLiteSize size :
+       {EfficientNetLiteSize::kLite0, EfficientNetLiteSize::kLite4}) {
+    ModelConfig config = SwinT();
+    config.backbone = EfficientNetLiteOf(size);
+    std::vector<TensorView> tensors = ShapesOf(config);
+    const auto inferred = InferConfig(tensors);
+    ASSERT_TRUE(inferred.ok()) << inferred.status();
+    EXPECT_EQ(inferred->name, "semsam-efficientnet-lite-custom");
+    config.name = inferred->name;
+    EXPECT_EQ(*inferred, config);
+    std::erase_if(tensors, [](const TensorView& tensor) {
+      return tensor.name == "backbone.stages.4.blocks.0.project.weight";
+    });
+    EXPECT_TRUE(Contains(InferConfig(tensors).status(),
+                         "backbone.stages.4.blocks.0.project.weight is missing"));
+  }
+}
+
 TEST(InferConfig, FindsFiveLevelsAndLearnedQueries) {
   ModelConfig config = OpenSeedSwinT();
   config.name = "openseed-swin-custom";

@@ -180,6 +180,35 @@ TEST(WeightTable, CountsOfThePublishedModels) {
   }
 }
 
+TEST(WeightTable, EfficientNetLiteIsItsFoldedConvolutions) {
+  ModelConfig config = SwinT();
+  config.backbone = EfficientNetLiteConfig{};
+  std::map<std::string, WeightSpec> backbone;
+  int64_t parameters = 0;
+  for (const WeightSpec& spec : WeightTable(config)) {
+    if (!spec.name.starts_with("backbone.")) continue;
+    EXPECT_FALSE(spec.optional) << spec.name;
+    EXPECT_TRUE(backbone.emplace(spec.name, spec).second) << spec.name;
+    int64_t elements = 1;
+    for (const int64_t size : spec.shape) elements *= size;
+    parameters += elements;
+  }
+  // The stem, one block without and 20 with an expansion; a weight and a bias each.
+  EXPECT_EQ(backbone.size(), 2u * (1 + 2 + 20 * 3));
+  // Those of the port up to its head, without the weights of its norms.
+  EXPECT_EQ(parameters, 4'357'952 - 27'768);
+  using Shape = std::vector<int64_t>;
+  EXPECT_EQ(backbone.at("backbone.stem.weight").shape, (Shape{32, 3, 3, 3}));
+  EXPECT_FALSE(backbone.contains("backbone.stages.0.blocks.0.expand.weight"));
+  const std::string block = "backbone.stages.5.blocks.0.";
+  EXPECT_EQ(backbone.at(block + "expand.weight").shape, (Shape{720, 120, 1, 1}));
+  EXPECT_EQ(backbone.at(block + "depthwise.weight").shape, (Shape{720, 1, 5, 5}));
+  EXPECT_EQ(backbone.at(block + "depthwise.weight").kind, kDepthwiseKind);
+  EXPECT_EQ(backbone.at(block + "depthwise.bias").kind, kDepthwiseBiasKind);
+  EXPECT_EQ(backbone.at(block + "project.weight").shape, (Shape{208, 720, 1, 1}));
+  EXPECT_EQ(backbone.at(block + "project.bias").shape, (Shape{208}));
+}
+
 TEST(WeightTable, EveryAliasHasACanonicalEntryOfItsShape) {
   const std::vector<WeightSpec> table = WeightTable(SwinTiny());
   for (const WeightSpec& spec : table) {
