@@ -149,12 +149,6 @@ absl::StatusOr<DatasetSpec> ParseDatasetSpec(std::string_view text) {
   return spec;
 }
 
-Split SplitEveryTenth(size_t size) {
-  Split split;
-  for (size_t i = 0; i < size; ++i) (i % 10 == 9 ? split.held_out : split.train).push_back(i);
-  return split;
-}
-
 std::unique_ptr<Dataset> Subset(std::shared_ptr<const Dataset> dataset,
                                 std::vector<size_t> indices) {
   return std::make_unique<SubsetDataset>(std::move(dataset), std::move(indices));

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "model/data/held_out.h"
 #include "model/data/sample.h"
 
 namespace semsam {
@@ -136,14 +137,6 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const DatasetSpec& spec);
 // keys replace what that says.
 // Errors: INVALID_ARGUMENT that names the key.
 absl::StatusOr<DatasetSpec> ParseDatasetSpec(std::string_view text);
-
-// Every tenth sample by sorted name (the 10th, the 20th, ...) is held out: never
-// trained on.
-struct Split {
-  std::vector<size_t> train;
-  std::vector<size_t> held_out;
-};
-Split SplitEveryTenth(size_t size);
 
 // The samples `indices` of `dataset`, in that order.
 std::unique_ptr<Dataset> Subset(std::shared_ptr<const Dataset> dataset,

@@ -42,7 +42,25 @@ constexpr Column kColumns[] = {
      [](const InteractiveTally& tally) { return tally.granularity.figure(); }},
 };
 
+nlohmann::json CategoriesToJson(const std::map<std::string, CategoryTally>& categories) {
+  nlohmann::json json = nlohmann::json::object();
+  for (const auto& [name, tally] : categories) {
+    json[WellFormed(name)] = {{"point_max", ToJson(tally.point_max.figure())},
+                              {"point_oracle", ToJson(tally.point_oracle.figure())},
+                              {"distinct_masks", ToJson(tally.distinct_masks.figure())},
+                              {"three_masks", ToJson(tally.three_masks.figure())}};
+  }
+  return json;
+}
+
 }  // namespace
+
+void CategoryTally::Merge(const CategoryTally& other) {
+  point_max.Merge(other.point_max);
+  point_oracle.Merge(other.point_oracle);
+  distinct_masks.Merge(other.distinct_masks);
+  three_masks.Merge(other.three_masks);
+}
 
 void InteractiveTally::Merge(const InteractiveTally& other) {
   point_max.Merge(other.point_max);
@@ -52,6 +70,7 @@ void InteractiveTally::Merge(const InteractiveTally& other) {
   box_oracle.Merge(other.box_oracle);
   distinct_masks.Merge(other.distinct_masks);
   granularity.Merge(other.granularity);
+  for (const auto& [name, tally] : other.categories) categories[name].Merge(tally);
   labels.Merge(other.labels);
 }
 
@@ -118,6 +137,7 @@ nlohmann::json InteractiveReport::Json() const {
     row["set"] = WellFormed(rows[i].set);
     row["clicks"] = WellFormed(click_kinds_[rows[i].click_kind]);
     row["predictor"] = WellFormed(predictors_[rows[i].predictor]);
+    row["categories"] = CategoriesToJson(rows[i].tally.categories);
   }
   return json;
 }

@@ -15,6 +15,16 @@
 
 namespace semsam {
 
+// Of the clicks on targets of one category.
+struct CategoryTally {
+  ExactMean point_max;
+  ExactMean point_oracle;
+  ExactMean distinct_masks;  // a number
+  ExactMean three_masks;     // share of clicks with at least three distinct masks
+
+  void Merge(const CategoryTally& other);
+};
+
 struct InteractiveTally {
   ExactMean point_max;        // a click
   ExactMean point_oracle;     // a click
@@ -23,6 +33,8 @@ struct InteractiveTally {
   ExactMean box_oracle;       // a box
   ExactMean distinct_masks;   // a click; a number, not a share
   ExactMean granularity;      // a click: true masks that it was matched with; a number
+  // By EvaluationTarget::category, those that have one.
+  std::map<std::string, CategoryTally> categories;
   // Of the mask with the best IoU of each click on a target whose label is known.
   LabelAccumulator labels;
 
@@ -43,7 +55,8 @@ class InteractiveReport {
   // predictor, sets by name; where there are several sets, at last all samples together.
   ReportTable Table() const;
 
-  // The table's rows, with `set`, `clicks` and `predictor` in place of a name.
+  // The table's rows, with `set`, `clicks` and `predictor` in place of a name, and
+  // `categories` by name.
   nlohmann::json Json() const;
 
  private:

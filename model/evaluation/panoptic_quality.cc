@@ -13,7 +13,7 @@
 namespace semsam {
 namespace {
 
-using SegmentMap = std::map<uint32_t, const PanopticSegment*>;
+using SegmentMap = std::map<uint32_t, const PqSegment*>;
 // Pixels by true and predicted segment, and by segment.
 using PairAreas = std::map<std::pair<uint32_t, uint32_t>, int64_t>;
 using Areas = std::map<uint32_t, int64_t>;
@@ -24,7 +24,7 @@ absl::StatusOr<SegmentMap> IndexSegments(const PanopticView& view) {
                                                    view.size.width, " x ", view.size.height));
   }
   SegmentMap segments;
-  for (const PanopticSegment& segment : view.segments) {
+  for (const PqSegment& segment : view.segments) {
     if (segment.id == kVoidSegment) {
       return absl::InvalidArgumentError("lists segment 0, which means void");
     }
@@ -165,7 +165,7 @@ absl::Status PanopticAccumulator::Add(const PanopticView& truth, const PanopticV
   }
   // As published, a class has one crowd: the last that its list names.
   std::map<int64_t, uint32_t> crowds;
-  for (const PanopticSegment& segment : truth.segments) {
+  for (const PqSegment& segment : truth.segments) {
     if (found.contains(segment.id)) continue;
     if (segment.crowd) {
       crowds[segment.category] = segment.id;
@@ -173,7 +173,7 @@ absl::Status PanopticAccumulator::Add(const PanopticView& truth, const PanopticV
       ++classes_[segment.category].false_negatives;
     }
   }
-  for (const PanopticSegment& segment : prediction.segments) {
+  for (const PqSegment& segment : prediction.segments) {
     if (right.contains(segment.id)) continue;
     int64_t excused = Find(pairs, kVoidSegment, segment.id);
     const auto crowd = crowds.find(segment.category);

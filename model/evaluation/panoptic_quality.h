@@ -26,7 +26,7 @@ namespace semsam {
 
 inline constexpr uint32_t kVoidSegment = 0;
 
-struct PanopticSegment {
+struct PqSegment {
   uint32_t id = 0;  // in the map; not kVoidSegment
   int64_t category = 0;
   bool crowd = false;  // of truths only
@@ -39,7 +39,7 @@ struct PanopticSegment {
 struct PanopticView {
   ImageSize size;
   std::span<const uint32_t> ids;
-  std::span<const PanopticSegment> segments;
+  std::span<const PqSegment> segments;
 };
 
 struct PanopticClass {

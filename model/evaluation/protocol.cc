@@ -113,10 +113,12 @@ class Evaluation {
  public:
   Evaluation(PictureSource& source, std::span<InteractivePredictor* const> predictors,
              const InteractiveOptions& options,
-             const std::function<void(const InteractiveProgress&)>& progress)
+             const std::function<void(const InteractiveProgress&)>& progress,
+             const PictureHook& hook)
       : source_(source),
         options_(options),
         progress_(progress),
+        hook_(hook),
         points_(MakeMatchPoints(options.seed)),
         predictors_(predictors.begin(), predictors.end()),
         traits_(TraitsOf(predictors)),
@@ -220,6 +222,10 @@ class Evaluation {
       auto session = CallPredictor(i, [&] { return predictors_[i]->Open(picture.image); });
       absl::StatusOr<int64_t> asked =
           session.ok() ? AskAll(i, **session, picture, report) : session.status();
+      if (asked.ok() && hook_) {
+        const absl::Status status = CallPredictor(i, [&] { return hook_(picture, i, **session); });
+        if (!status.ok()) asked = status;
+      }
       // Closing is a call too.
       CallPredictor(i, [&] {
         if (session.ok()) session->reset();
@@ -275,7 +281,15 @@ class Evaluation {
     const PromptScore score = ScorePrompt(answer, TruthOf(target));
     tally.point_max.Add(score.max_iou);
     tally.point_oracle.Add(score.oracle_iou);
-    tally.distinct_masks.Add(CountDistinctMasks(answer, options_.distinct_iou));
+    const int distinct = CountDistinctMasks(answer, options_.distinct_iou);
+    tally.distinct_masks.Add(distinct);
+    if (!target.category.empty()) {
+      CategoryTally& category = tally.categories[target.category];
+      category.point_max.Add(score.max_iou);
+      category.point_oracle.Add(score.oracle_iou);
+      category.distinct_masks.Add(distinct);
+      category.three_masks.Add(distinct >= 3 ? 1 : 0);
+    }
     const std::vector<TrueMask> masks = MasksUnder(picture, click, options_);
     tally.granularity.Add(static_cast<double>(masks.size()));
     SEMSAM_ASSIGN_OR_RETURN(const std::vector<double> ious,
@@ -338,6 +352,7 @@ class Evaluation {
   PictureSource& source_;
   const InteractiveOptions& options_;
   const std::function<void(const InteractiveProgress&)>& progress_;
+  const PictureHook& hook_;
   const std::vector<MatchPoint> points_;
   const std::vector<InteractivePredictor*> predictors_;
   const std::vector<PredictorTraits> traits_;
@@ -374,10 +389,10 @@ absl::Status InteractiveOptions::Validate() const {
 absl::StatusOr<InteractiveReport> EvaluateInteractive(
     PictureSource& source, std::span<InteractivePredictor* const> predictors,
     const InteractiveOptions& options,
-    const std::function<void(const InteractiveProgress&)>& progress) {
+    const std::function<void(const InteractiveProgress&)>& progress, const PictureHook& hook) {
   SEMSAM_RETURN_IF_ERROR(options.Validate());
   if (predictors.empty()) return absl::InvalidArgumentError("no predictor to evaluate");
-  return Evaluation(source, predictors, options, progress).Run();
+  return Evaluation(source, predictors, options, progress, hook).Run();
 }
 
 }  // namespace semsam

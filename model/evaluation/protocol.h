@@ -84,6 +84,7 @@ struct EvaluationTarget {
   std::optional<RunLengths> unsure;
   // Neither asked for nor matched.
   bool crowd = false;
+  std::string category;             // a group of figures; empty: none
   std::vector<int> object_labels;   // empty: not known
   std::vector<int> part_labels;     // empty: not known
   std::vector<TargetClick> clicks;  // each on a pixel of the mask
@@ -119,6 +120,11 @@ struct InteractiveOptions {
   absl::Status Validate() const;
 };
 
+// Asked after the prompts of a picture, with the session still open: what else is to be
+// measured there needs no second encoding. May be called by several threads at once.
+using PictureHook = std::function<absl::Status(const EvaluationPicture& picture, size_t predictor,
+                                               PictureSession& session)>;
+
 struct InteractiveProgress {
   int64_t pictures = 0;  // done
   int64_t prompts = 0;   // answered, all predictors together
@@ -127,12 +133,13 @@ struct InteractiveProgress {
 // Asks every predictor about every picture. The report does not depend on the number of
 // threads. `progress` (may be empty) is called after each picture, by one thread at a
 // time, and must not wait for another. Stops at the first error, which names picture and predictor:
-// those of source and predictors, and INVALID_ARGUMENT where sizes disagree, a click does not lie
-// in its mask, or an answer is unsound.
+// those of source, predictors and `hook` (may be empty), and INVALID_ARGUMENT where sizes
+// disagree, a click does not lie in its mask, or an answer is unsound.
 absl::StatusOr<InteractiveReport> EvaluateInteractive(
     PictureSource& source, std::span<InteractivePredictor* const> predictors,
     const InteractiveOptions& options,
-    const std::function<void(const InteractiveProgress&)>& progress = {});
+    const std::function<void(const InteractiveProgress&)>& progress = {},
+    const PictureHook& hook = {});
 
 }  // namespace semsam
 

@@ -14,7 +14,7 @@ Figure Ratio(int64_t part, int64_t whole) {
 
 }  // namespace
 
-absl::Status SemanticOptions::Validate() const {
+absl::Status SemanticIouOptions::Validate() const {
   if (classes < 1 || classes > kMaxSemanticClasses) {
     return InvalidField("classes", absl::StrCat("must be 1 to ", kMaxSemanticClasses));
   }
@@ -24,7 +24,7 @@ absl::Status SemanticOptions::Validate() const {
   return absl::OkStatus();
 }
 
-SemanticAccumulator::SemanticAccumulator(const SemanticOptions& options)
+SemanticAccumulator::SemanticAccumulator(const SemanticIouOptions& options)
     : options_(options), classes_(options.classes) {}
 
 absl::Status SemanticAccumulator::Add(std::span<const uint16_t> truth,

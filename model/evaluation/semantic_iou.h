@@ -15,7 +15,7 @@
 
 namespace semsam {
 
-struct SemanticOptions {
+struct SemanticIouOptions {
   int classes = 0;         // labels are 0 to classes - 1; at most kMaxSemanticClasses
   int ignore_label = 255;  // true pixels that do not count; not a class
 
@@ -42,7 +42,7 @@ struct SemanticResult {
 class SemanticAccumulator {
  public:
   // `options` are valid.
-  explicit SemanticAccumulator(const SemanticOptions& options);
+  explicit SemanticAccumulator(const SemanticIouOptions& options);
 
   // One picture, both row-major [H, W]. Errors, after which nothing of the picture is
   // counted: INVALID_ARGUMENT where the sizes differ, a true label is neither a class
@@ -61,7 +61,7 @@ class SemanticAccumulator {
     int64_t predicted = 0;  // px
   };
 
-  SemanticOptions options_;
+  SemanticIouOptions options_;
   std::vector<Tally> classes_;
   int64_t pictures_ = 0;
 };

@@ -31,6 +31,7 @@ ARROWS = {
     ],
     "model/training": ["model/net", "model/data", "model/evaluation"],
     "model/tools": ["model/net", "model/image"],
+    "model/tools/eval": ["model/tools", "model/data", "model/evaluation"],
     "server/batching": ["model/base"],
     "server/cache": ["model/segmenter.h"],
     "server/metrics": ["model/base"],

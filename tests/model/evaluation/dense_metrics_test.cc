@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 class PanopticQualityTest : public ::testing::Test {
  protected:
   using Ids = std::vector<uint32_t>;
-  using Segments = std::vector<PanopticSegment>;
+  using Segments = std::vector<PqSegment>;
 
   // One row of pixels.
   absl::Status Add(const Ids& truth, const Segments& truth_segments, const Ids& prediction,
@@ -123,9 +123,9 @@ TEST(SemanticIou, RefusesForeignLabels) {
   EXPECT_TRUE(std::isnan(accumulator.Result().mean_iou.value));
   SemanticAccumulator other({.classes = 4});
   EXPECT_FALSE(accumulator.Merge(other).ok());
-  EXPECT_FALSE((SemanticOptions{.classes = 0}).Validate().ok());
-  EXPECT_FALSE((SemanticOptions{.classes = 300, .ignore_label = 255}).Validate().ok());
-  EXPECT_TRUE((SemanticOptions{.classes = 255}).Validate().ok());
+  EXPECT_FALSE((SemanticIouOptions{.classes = 0}).Validate().ok());
+  EXPECT_FALSE((SemanticIouOptions{.classes = 300, .ignore_label = 255}).Validate().ok());
+  EXPECT_TRUE((SemanticIouOptions{.classes = 255}).Validate().ok());
 }
 
 TEST(SemanticIou, MergesWhatTwoHaveSeen) {

@@ -85,10 +85,10 @@ inline absl::StatusOr<nlohmann::json> MeasureAp(const nlohmann::json& input) {
   return ApToJson(second.Result());
 }
 
-inline std::vector<PanopticSegment> SegmentsFromJson(const nlohmann::json& list) {
-  std::vector<PanopticSegment> segments;
+inline std::vector<PqSegment> SegmentsFromJson(const nlohmann::json& list) {
+  std::vector<PqSegment> segments;
   for (const nlohmann::json& info : list) {
-    PanopticSegment segment{.id = info["id"], .category = info["category_id"]};
+    PqSegment segment{.id = info["id"], .category = info["category_id"]};
     if (info.contains("iscrowd")) segment.crowd = info["iscrowd"] == 1;
     if (info.contains("area")) segment.area = info["area"].get<int64_t>();
     segments.push_back(segment);

@@ -226,6 +226,48 @@ TEST(Protocol, CutsTheTrueMasksOfAClickAndKeepsItsOwn) {
   EXPECT_EQ(row["all_granularity"]["value"], 1.0);
 }
 
+TEST(Protocol, TellsCategoriesApart) {
+  ListSource source(3);
+  source.change = [](EvaluationPicture& picture) { picture.targets[0].category = "house"; };
+  KnowingPredictor knowing;
+  DiscPredictor discs;
+  std::vector<InteractivePredictor*> predictors = {&knowing, &discs};
+  InteractiveOptions options = kTwoKinds;
+  options.threads = 2;
+  const auto report = EvaluateInteractive(source, predictors, options);
+  ASSERT_TRUE(report.ok()) << report.status();
+  const json rows = report->Json()["rows"];
+  const json& categories = rows[8]["categories"];  // all, deepest, knows
+  ASSERT_EQ(categories.size(), 1);                 // the door has no category
+  EXPECT_EQ(categories["house"]["point_oracle"]["value"], 1.0);
+  EXPECT_EQ(categories["house"]["point_oracle"]["count"], 3);
+  EXPECT_EQ(categories["house"]["point_max"]["value"], 1.0);
+  EXPECT_EQ(categories["house"]["distinct_masks"]["value"], 3.0);
+  EXPECT_EQ(categories["house"]["three_masks"]["value"], 1.0);
+  EXPECT_EQ(rows[0]["categories"]["house"]["three_masks"]["count"], 2);  // even
+  // Smaller discs lie in the larger and differ from them.
+  EXPECT_GT(rows[9]["categories"]["house"]["distinct_masks"]["value"].get<double>(), 3.0);
+}
+
+TEST(Protocol, CallsTheHookWithTheOpenSession) {
+  ListSource source(3);
+  KnowingPredictor predictor;
+  std::vector<InteractivePredictor*> predictors = {&predictor};
+  std::vector<std::string> seen;
+  const auto hook = [&](const EvaluationPicture& picture, size_t index, PictureSession& session) {
+    seen.push_back(picture.name);
+    EXPECT_EQ(index, 0);
+    EXPECT_EQ(predictor.open_sessions, 1);
+    EXPECT_EQ(predictor.clicks, 3 * static_cast<int>(seen.size()));
+    EXPECT_TRUE(session.Box(std::vector<PictureBox>{{5, 5, 25, 20}}).ok());
+    return seen.size() < 2 ? absl::OkStatus() : absl::DataLossError("no more");
+  };
+  const auto report = EvaluateInteractive(source, predictors, kTwoKinds, {}, hook);
+  EXPECT_EQ(seen, (std::vector<std::string>{"house 0", "house 1"}));
+  EXPECT_THAT(std::string(report.status().message()), HasSubstr("house 1: knows: no more"));
+  EXPECT_EQ(predictor.open_sessions, 0);
+}
+
 TEST(Protocol, HasNothingToSayOfNothing) {
   ListSource source(0);
   DiscPredictor discs;

@@ -95,7 +95,7 @@ TEST(Report, WritesEveryClassOfPanopticAndSemanticResults) {
   const std::vector<PanopticClass> classes = {{1, true}, {2, false}};
   PanopticAccumulator panoptic(classes);
   const std::vector<uint32_t> ids = {7, 7};
-  const std::vector<PanopticSegment> segments = {{.id = 7, .category = 1}};
+  const std::vector<PqSegment> segments = {{.id = 7, .category = 1}};
   ASSERT_TRUE(panoptic.Add({{1, 2}, ids, segments}, {{1, 2}, ids, segments}).ok());
   const json quality = ToJson(panoptic.Result(), {{1, "dog"}, {2, "sky"}});
   EXPECT_EQ(quality["things"]["pq"]["value"], 1.0);

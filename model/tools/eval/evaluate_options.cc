@@ -1,0 +1,214 @@
+#include "model/tools/eval/evaluate_options.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <thread>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "model/base/status_macros.h"
+#include "model/tools/inspect/command.h"
+#include "model/tools/inspect/command_line.h"
+
+namespace semsam {
+namespace {
+
+// Values as they are typed.
+struct RawOptions {
+  std::string held_out = "10", split = "held-out", limit = "0", clicks = "deepest,random";
+  std::string seed = "1", min_area = "1", short_edge = "0", click_radius = "0";
+  std::string text_mode = "ensemble", match = "published", prompts = "32";
+  std::string threads = "0", networks = "0";
+  bool keep_going = false, no_boxes = false, no_vocabulary = false;
+};
+
+void AddDataOptions(CommandLine& line, EvaluateOptions& options, RawOptions& raw) {
+  using Need = CommandLine::Need;
+  line.AddText("weights", "W",
+               absl::StrCat(kWeightsHelp, ", or none for the baseline alone").c_str(),
+               &options.weights, Need::kRequired);
+  line.AddText("data", "SPEC[,SPEC]",
+               "data sets: FORMAT:key=value,... as the trainer has it, a folder of the collection "
+               "or of our own form, or scenes:count=N,seed=N,side=PX",
+               &options.data, Need::kRequired);
+  line.AddText("out", "DIR", "folder for results.json and results.txt", &options.out,
+               Need::kOptional);
+  line.AddText("split", "PART", "held-out, train or all; default: held-out", &raw.split,
+               Need::kOptional);
+  line.AddText("held-out", "N", "every Nth sample by name is held out; default: 10", &raw.held_out,
+               Need::kOptional);
+  line.AddText("limit", "N", "samples of each set at most, evenly spread; default: all", &raw.limit,
+               Need::kOptional);
+  line.AddFlag("keep-going", "leave out samples that cannot be read, and fail at the end",
+               &raw.keep_going);
+}
+
+void AddPromptOptions(CommandLine& line, EvaluateOptions& options, RawOptions& raw) {
+  using Need = CommandLine::Need;
+  line.AddText("clicks", "KINDS", "deepest, random or both; default: deepest,random", &raw.clicks,
+               Need::kOptional);
+  line.AddText("seed", "N", "of random clicks and match points; default: 1", &raw.seed,
+               Need::kOptional);
+  line.AddText("min-area", "PX", "smaller masks are not asked for; default: 1", &raw.min_area,
+               Need::kOptional);
+  line.AddText("click-radius", "PX",
+               "a click is a box of this radius in the network's input (published: 3); default: "
+               "the model's click size",
+               &raw.click_radius, Need::kOptional);
+  line.AddText("match", "HOW",
+               "published or iou: how All-Granularity pairs masks; default: published", &raw.match,
+               Need::kOptional);
+  line.AddFlag("no-boxes", "ask for no boxes", &raw.no_boxes);
+  line.AddText("words", "FILE",
+               "names to choose labels from: {\"objects\": [..], \"parts\": [..]} or an object a "
+               "line; default: all names of the set",
+               &options.words, Need::kOptional);
+  line.AddText("text-mode", "MODE", "ensemble or plain; default: ensemble", &raw.text_mode,
+               Need::kOptional);
+  line.AddFlag("no-vocabulary", "no text-only segmentation (PQ, AP, mIoU)", &raw.no_vocabulary);
+}
+
+void AddMachineOptions(CommandLine& line, EvaluateOptions& options, RawOptions& raw) {
+  using Need = CommandLine::Need;
+  line.AddText("short-edge", "PX", "of the network's input; default: the model's own",
+               &raw.short_edge, Need::kOptional);
+  line.AddText("device", "D", "cpu, cuda or cuda:N; default: cpu", &options.device,
+               Need::kOptional);
+  line.AddText("threads", "N", "pictures in work; default: one a core, at most 8", &raw.threads,
+               Need::kOptional);
+  line.AddText("networks", "N",
+               "copies of the network side by side; default: one for each picture in work on "
+               "cpu, else 1",
+               &raw.networks, Need::kOptional);
+  line.AddText("prompts", "N", "prompts that are decoded together; default: 32", &raw.prompts,
+               Need::kOptional);
+}
+
+CommandLine MakeCommandLine(EvaluateOptions& options, RawOptions& raw) {
+  CommandLine line;
+  AddDataOptions(line, options, raw);
+  AddPromptOptions(line, options, raw);
+  AddMachineOptions(line, options, raw);
+  return line;
+}
+
+absl::Status NotOneOf(const char* name, const std::string& value, const char* known) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", name, " must be ", known, ", not \"", value, "\""));
+}
+
+template <typename T>
+absl::Status ParseWhole(const char* name, const std::string& text, int64_t least, int64_t most,
+                        T& value) {
+  int64_t number = 0;
+  if (!absl::SimpleAtoi(text, &number) || number < least || number > most) {
+    return NotOneOf(name, text, absl::StrCat("a whole number of ", least, " to ", most).c_str());
+  }
+  value = static_cast<T>(number);
+  return absl::OkStatus();
+}
+
+absl::Status ParseChoice(const RawOptions& raw, SampleChoice& choice) {
+  constexpr int64_t kMost = 1'000'000'000;
+  using Part = SampleChoice::Part;
+  if (raw.split == "held-out") {
+    choice.part = Part::kHeldOut;
+  } else if (raw.split == "train") {
+    choice.part = Part::kTrain;
+  } else if (raw.split == "all") {
+    choice.part = Part::kAll;
+  } else {
+    return NotOneOf("split", raw.split, "held-out, train or all");
+  }
+  SEMSAM_RETURN_IF_ERROR(ParseWhole("held-out", raw.held_out, 1, kMost, choice.held_out_every));
+  return ParseWhole("limit", raw.limit, 0, kMost, choice.limit);
+}
+
+absl::Status ParseClicks(const std::string& text, std::vector<ClickRule>& clicks) {
+  clicks.clear();
+  for (const absl::string_view kind : absl::StrSplit(text, ',', absl::SkipEmpty())) {
+    const bool deepest = kind == "deepest";
+    const ClickRule rule = deepest ? ClickRule::kDeepest : ClickRule::kRandom;
+    if ((!deepest && kind != "random") ||
+        std::find(clicks.begin(), clicks.end(), rule) != clicks.end()) {
+      return NotOneOf("clicks", text, "deepest, random or both");
+    }
+    clicks.push_back(rule);
+  }
+  return clicks.empty() ? NotOneOf("clicks", text, "deepest, random or both") : absl::OkStatus();
+}
+
+absl::Status ParsePrompts(const RawOptions& raw, EvaluateOptions& options) {
+  SEMSAM_RETURN_IF_ERROR(ParseClicks(raw.clicks, options.pictures.clicks));
+  options.interactive.click_kinds.clear();
+  for (const ClickRule rule : options.pictures.clicks) {
+    options.interactive.click_kinds.emplace_back(ClickRuleName(rule));
+  }
+  SEMSAM_RETURN_IF_ERROR(
+      ParseWhole("seed", raw.seed, 0, std::numeric_limits<int64_t>::max(), options.pictures.seed));
+  options.interactive.seed = options.pictures.seed;
+  SEMSAM_RETURN_IF_ERROR(
+      ParseWhole("min-area", raw.min_area, 1, 1'000'000'000, options.pictures.min_area_px));
+  if (!absl::SimpleAtod(raw.click_radius, &options.predictor.click_radius_px) ||
+      !(options.predictor.click_radius_px >= 0 && options.predictor.click_radius_px <= 64)) {
+    return NotOneOf("click-radius", raw.click_radius, "a number of 0 to 64");
+  }
+  if (raw.match != "published" && raw.match != "iou") {
+    return NotOneOf("match", raw.match, "published or iou");
+  }
+  options.predictor.published_matching = raw.match == "published";
+  if (raw.text_mode != "ensemble" && raw.text_mode != "plain") {
+    return NotOneOf("text-mode", raw.text_mode, "ensemble or plain");
+  }
+  options.predictor.text_mode =
+      raw.text_mode == "ensemble" ? TextMode::kEnsemble : TextMode::kPlain;
+  return ParseWhole("prompts", raw.prompts, 1, 4096, options.interactive.prompts_per_call);
+}
+
+absl::Status ParseMachine(const RawOptions& raw, EvaluateOptions& options) {
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  SEMSAM_RETURN_IF_ERROR(
+      ParseWhole("short-edge", raw.short_edge, 0, 4096, options.predictor.short_edge_px));
+  if (absl::Status status = options.predictor.Validate(); !status.ok()) {
+    return NotOneOf("short-edge", raw.short_edge, "0 or a number of 32 to 4096");
+  }
+  int& threads = options.interactive.threads;
+  SEMSAM_RETURN_IF_ERROR(ParseWhole("threads", raw.threads, 0, 256, threads));
+  if (threads == 0) threads = std::min(cores, 8);
+  SEMSAM_RETURN_IF_ERROR(ParseWhole("networks", raw.networks, 0, 64, options.networks));
+  // A core gains little from a network that is spread over all of them.
+  if (options.networks == 0) options.networks = options.device == "cpu" ? std::min(threads, 64) : 1;
+  options.network_threads = std::max(1, cores / options.networks);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<EvaluateOptions> Parse(std::span<const std::string> arguments) {
+  EvaluateOptions options;
+  RawOptions raw;
+  SEMSAM_RETURN_IF_ERROR(MakeCommandLine(options, raw).Parse(arguments));
+  SEMSAM_RETURN_IF_ERROR(ParseChoice(raw, options.choice));
+  SEMSAM_RETURN_IF_ERROR(ParsePrompts(raw, options));
+  SEMSAM_RETURN_IF_ERROR(ParseMachine(raw, options));
+  options.pictures.keep_going = raw.keep_going;
+  options.interactive.boxes = !raw.no_boxes;
+  options.vocabulary = !raw.no_vocabulary;
+  return options;
+}
+
+}  // namespace
+
+absl::StatusOr<EvaluateOptions> ParseEvaluateOptions(std::span<const std::string> arguments) {
+  absl::StatusOr<EvaluateOptions> options = Parse(arguments);
+  if (!options.ok()) return UsageError(options.status());
+  return options;
+}
+
+std::string EvaluateHelp() {
+  EvaluateOptions options;
+  RawOptions raw;
+  return MakeCommandLine(options, raw).Help();
+}
+
+}  // namespace semsam
