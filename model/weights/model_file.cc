@@ -31,7 +31,9 @@ constexpr Formula kFormulas[] = {{"swin-t", SwinT},
                                  {"swin-t-joint", SwinTJoint},
                                  {"openseed-swin-t", OpenSeedSwinT},
                                  {"swin-tiny", SwinTiny},
-                                 {"swin-tiny-wordless", SwinTinyWordless}};
+                                 {"swin-tiny-wordless", SwinTinyWordless},
+                                 {"swin-tiny-extended", SwinTinyExtended},
+                                 {"semsam-lite", SemsamLite}};
 
 std::string MetadataValue(const Metadata& metadata, const char* key) {
   const auto found = metadata.find(key);
