@@ -32,6 +32,7 @@ ARROWS = {
     "model/training": ["model/net", "model/data", "model/evaluation"],
     "model/tools": ["model/net", "model/image"],
     "model/tools/eval": ["model/tools", "model/data", "model/evaluation"],
+    "model/tools/train": ["model/tools", "model/training"],
     "server/batching": ["model/base"],
     "server/cache": ["model/segmenter.h"],
     "server/metrics": ["model/base"],
