@@ -19,6 +19,8 @@ ARROWS = {
     "model/data": ["model/image"],
     "model/evaluation": ["model/image"],
     "model/text": ["model/base"],
+    # gzip is in model/text.
+    "model/cook": ["model/data", "model/text"],
     "model/weights": ["model/base"],
     "model/torch": ["model/base"],
     "model/ops": ["model/torch"],
@@ -70,6 +72,7 @@ WALLS = {
     ),
     "ICU": (r"unicode/", ["model/text"]),
     "OpenCV": (r"opencv2/", ["model/image", "client/cli"]),
+    "librsvg and pugixml": (r"librsvg/|cairo|pugixml", ["model/cook"]),
     "prometheus-cpp": (r"prometheus/", ["server/metrics", "server/main.cc"]),
     "GoogleTest": (r"(gtest|gmock)/", ["tests"]),
 }
