@@ -27,7 +27,7 @@ class ClipartSource final : public SpriteList {
   ClipartSource(std::string folder, SourceInfo info)
       : SpriteList(std::move(info)), folder_(std::move(folder)) {}
 
-  absl::Status List(const std::set<std::string>& nouns) {
+  absl::Status List(const std::set<std::string>& nouns, const std::vector<std::string>& without) {
     std::error_code error;
     std::filesystem::recursive_directory_iterator entries(folder_, error);
     if (error) return FileError(folder_, error.value());
@@ -36,7 +36,12 @@ class ClipartSource final : public SpriteList {
       const std::filesystem::path& path = entries->path();
       if (path.extension() != ".svg" || !entries->is_regular_file(unreadable)) continue;
       if (entries->file_size(unreadable) > static_cast<uintmax_t>(kMaxFileBytes)) continue;
-      names_.push_back(path.lexically_relative(folder_).string());
+      std::string name = path.lexically_relative(folder_).string();
+      const bool wanted = std::none_of(without.begin(), without.end(), [&](const std::string& w) {
+        return absl::StartsWith(name, w);
+      });
+      if (!wanted) continue;
+      names_.push_back(std::move(name));
       if (names_.size() > kMaxFiles) {
         return absl::InvalidArgumentError(
             absl::StrCat(folder_, ": more than ", kMaxFiles, " files"));
@@ -68,9 +73,10 @@ class ClipartSource final : public SpriteList {
 
 absl::StatusOr<std::unique_ptr<SpriteSource>> OpenClipart(const std::string& folder,
                                                           const std::set<std::string>& nouns,
+                                                          const std::vector<std::string>& without,
                                                           SourceInfo info) {
   auto source = std::make_unique<ClipartSource>(folder, std::move(info));
-  SEMSAM_RETURN_IF_ERROR(source->List(nouns));
+  SEMSAM_RETURN_IF_ERROR(source->List(nouns, without));
   return source;
 }
 

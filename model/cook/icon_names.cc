@@ -31,6 +31,21 @@ constexpr std::array<std::string_view, 48> kNoThings = {
     "copyright", "trademark",  "registered",  "asterisk",  "recycling", "exchange", "no",
     "warning",   "prohibited", "restroom",    "emblem",    "ideograph", "pointed"};
 
+// Nouns that name no thing in a picture; in file names mostly adjectives.
+constexpr std::string_view kVague =
+    " access adult air base black blue brown cartoon chat classic color come construction contour "
+    "crazy creation crystal curve cycle don double dream electric end enthusiast etiquette "
+    "evolution fall fancy female fifties fitness flaming flat flourish flying formula full funny "
+    "future gender glossy gold green half hash help hide large left little logic magic memory "
+    "menu metal mix mobile model munch network old open out pace paint pale part pass pink plain "
+    "plush pop profile purple red reminder reunion rich right route set simple sixteenth small "
+    "sport sprint stack storage sub switch team tenor three turn two unit war white wild winter "
+    "wireless yellow ";
+
+bool IsVague(const std::string& word) {
+  return kVague.find(" " + word + " ") != std::string_view::npos;
+}
+
 bool IsPlainWord(const std::string& word) {
   return std::all_of(word.begin(), word.end(),
                      [](char c) { return absl::ascii_islower(static_cast<unsigned char>(c)); });
@@ -69,7 +84,7 @@ std::optional<std::string> ClipartWords(std::string_view stem, const std::set<st
   for (const size_t count : {size_t{2}, size_t{1}}) {
     if (words.size() < count) continue;
     const std::string phrase = absl::StrJoin(words.begin(), words.begin() + count, " ");
-    if (phrase.size() > 2 && nouns.contains(phrase)) return phrase;
+    if (phrase.size() > 2 && nouns.contains(phrase) && !IsVague(phrase)) return phrase;
   }
   return std::nullopt;
 }

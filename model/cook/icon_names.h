@@ -17,7 +17,8 @@ namespace semsam {
 std::optional<std::string> IconWords(std::string_view name);
 
 // "barn_anthony_liekens_01" -> "barn": the longest beginning of at most two words that
-// `nouns` has, in lower case. Nothing where there is none. Thread-safe.
+// `nouns` has, in lower case. Nothing where there is none, or where it says little of
+// what is to be seen ("red", "simple"). Thread-safe.
 std::optional<std::string> ClipartWords(std::string_view stem, const std::set<std::string>& nouns);
 
 // The words of WordNet's index.noun: lines "word_word n ...", the head of the file left

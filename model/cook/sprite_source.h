@@ -49,9 +49,11 @@ class SpriteSource {
 absl::StatusOr<std::unique_ptr<SpriteSource>> OpenIcons(const std::string& path, SourceInfo info);
 
 // A tree of folders of SVG files; the object name is the file's, as far as `nouns` has
-// it. Files of more than 512 KiB are left out. Errors name the folder.
+// it. Files of more than 512 KiB, and those whose path in `folder` begins with one of
+// `without`, are left out. Errors name the folder.
 absl::StatusOr<std::unique_ptr<SpriteSource>> OpenClipart(const std::string& folder,
                                                           const std::set<std::string>& nouns,
+                                                          const std::vector<std::string>& without,
                                                           SourceInfo info);
 
 // Gzip of one SVG a line, whose groups are the parts of a person: "body", "jersey",

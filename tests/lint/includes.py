@@ -32,7 +32,7 @@ ARROWS = {
         "model/text",
     ],
     "model/training": ["model/net", "model/data", "model/evaluation"],
-    "model/tools": ["model/training"],
+    "model/tools": ["model/training", "model/cook"],
     "server/batching": ["model/base"],
     "server/cache": ["model/segmenter.h"],
     "server/metrics": ["model/base"],
