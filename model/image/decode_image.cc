@@ -98,6 +98,38 @@ absl::StatusOr<Rgb8Image> DecodeStored(std::span<const uint8_t> bytes, const Ima
   return Undecodable("unknown format");
 }
 
+absl::StatusOr<ImageHeader> CheckedHeader(std::span<const uint8_t> bytes,
+                                          const DecodeLimits& limits) {
+  SEMSAM_RETURN_IF_ERROR(Validate(limits));
+  if (static_cast<int64_t>(bytes.size()) > limits.max_encoded_bytes) {
+    return ImageTooLarge(absl::StrCat("the file has ", bytes.size(), " bytes; at most ",
+                                      limits.max_encoded_bytes, " are accepted"));
+  }
+  SEMSAM_ASSIGN_OR_RETURN(const ImageHeader header, ReadImageHeader(bytes));
+  SEMSAM_RETURN_IF_ERROR(CheckSize(header, limits));
+  if (bytes.size() < header.min_file_bytes) return Undecodable("the file is cut short");
+  return header;
+}
+
+absl::StatusOr<Rgba8Image> RgbaByOpenCv(std::span<const uint8_t> bytes, const ImageHeader& header) {
+  const cv::Mat source(1, static_cast<int>(bytes.size()), CV_8UC1,
+                       const_cast<uint8_t*>(bytes.data()));
+  const cv::Mat decoded = cv::imdecode(source, cv::IMREAD_UNCHANGED);
+  if (decoded.empty()) return Undecodable("the image cannot be decoded");
+  if (decoded.cols != header.size.width || decoded.rows != header.size.height ||
+      decoded.depth() != CV_8U || decoded.channels() == 2) {
+    return Undecodable("the pixels do not fit the header");
+  }
+  Rgba8Image image{.size = header.size};
+  image.pixels.resize(static_cast<size_t>(header.size.area()) * 4);
+  cv::Mat target(decoded.rows, decoded.cols, CV_8UC4, image.pixels.data());
+  const int conversion = decoded.channels() == 1   ? cv::COLOR_GRAY2RGBA
+                         : decoded.channels() == 3 ? cv::COLOR_BGR2RGBA
+                                                   : cv::COLOR_BGRA2RGBA;
+  cv::cvtColor(decoded, target, conversion);
+  return image;
+}
+
 }  // namespace
 
 absl::Status Validate(const DecodeLimits& limits) {
@@ -115,14 +147,7 @@ absl::Status Validate(const DecodeLimits& limits) {
 }
 
 absl::StatusOr<Rgb8Image> DecodeImage(std::span<const uint8_t> bytes, const DecodeLimits& limits) {
-  SEMSAM_RETURN_IF_ERROR(Validate(limits));
-  if (static_cast<int64_t>(bytes.size()) > limits.max_encoded_bytes) {
-    return ImageTooLarge(absl::StrCat("the file has ", bytes.size(), " bytes; at most ",
-                                      limits.max_encoded_bytes, " are accepted"));
-  }
-  SEMSAM_ASSIGN_OR_RETURN(const ImageHeader header, ReadImageHeader(bytes));
-  SEMSAM_RETURN_IF_ERROR(CheckSize(header, limits));
-  if (bytes.size() < header.min_file_bytes) return Undecodable("the file is cut short");
+  SEMSAM_ASSIGN_OR_RETURN(const ImageHeader header, CheckedHeader(bytes, limits));
   // OpenCV throws on what it refuses; nothing of it may leave this layer.
   try {
     SEMSAM_ASSIGN_OR_RETURN(Rgb8Image image, DecodeStored(bytes, header, limits));
@@ -138,6 +163,22 @@ absl::StatusOr<Rgb8Image> DecodeImage(std::string_view bytes, const DecodeLimits
   return DecodeImage(
       std::span<const uint8_t>(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()),
       limits);
+}
+
+absl::StatusOr<Rgba8Image> DecodeRgba(std::string_view bytes, const DecodeLimits& limits) {
+  const std::span<const uint8_t> raw(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  SEMSAM_ASSIGN_OR_RETURN(const ImageHeader header, CheckedHeader(raw, limits));
+  if (header.format != ImageFormat::kPng && header.format != ImageFormat::kWebp) {
+    return Undecodable("neither PNG nor WebP");
+  }
+  if (header.bits_per_sample != 8) return Undecodable("not of 8 bits a sample");
+  try {
+    return RgbaByOpenCv(raw, header);
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("no memory for the image");
+  } catch (const std::exception& error) {
+    return Undecodable(absl::StrCat("the image cannot be decoded: ", error.what()));
+  }
 }
 
 }  // namespace semsam

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -42,6 +43,18 @@ absl::Status Validate(const DecodeLimits& limits);
 // Thread-safe.
 absl::StatusOr<Rgb8Image> DecodeImage(std::span<const uint8_t> bytes, const DecodeLimits& limits);
 absl::StatusOr<Rgb8Image> DecodeImage(std::string_view bytes, const DecodeLimits& limits);
+
+// 8-bit RGB with coverage, row-major interleaved [H, W, 4], no row padding. Colours are
+// not multiplied by alpha; 255 is opaque.
+struct Rgba8Image {
+  ImageSize size;
+  std::vector<uint8_t> pixels;
+};
+
+// A PNG or WebP of 8 bits with its alpha; opaque where it has none. Sizes are bounded
+// as those of DecodeImage; no orientation is applied. Errors: as DecodeImage, and
+// INVALID_ARGUMENT for another format.
+absl::StatusOr<Rgba8Image> DecodeRgba(std::string_view bytes, const DecodeLimits& limits);
 
 }  // namespace semsam
 

@@ -19,6 +19,8 @@ ARROWS = {
     "model/data": ["model/image"],
     "model/evaluation": ["model/image"],
     "model/text": ["model/base"],
+    # gzip is in model/text.
+    "model/cook": ["model/data", "model/text"],
     "model/weights": ["model/base"],
     "model/torch": ["model/base"],
     "model/ops": ["model/torch"],
@@ -32,7 +34,7 @@ ARROWS = {
     "model/training": ["model/net", "model/data", "model/evaluation"],
     "model/tools": ["model/net", "model/image"],
     "model/tools/eval": ["model/tools", "model/data", "model/evaluation"],
-    "model/tools/train": ["model/tools", "model/training"],
+    "model/tools/train": ["model/tools", "model/training", "model/cook"],
     "server/batching": ["model/base"],
     "server/cache": ["model/segmenter.h"],
     "server/metrics": ["model/base"],
@@ -72,6 +74,7 @@ WALLS = {
     ),
     "ICU": (r"unicode/", ["model/text"]),
     "OpenCV": (r"opencv2/", ["model/image", "client/cli"]),
+    "librsvg and pugixml": (r"librsvg/|cairo|pugixml", ["model/cook"]),
     "prometheus-cpp": (r"prometheus/", ["server/metrics", "server/main.cc"]),
     "GoogleTest": (r"(gtest|gmock)/", ["tests"]),
 }

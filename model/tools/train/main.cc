@@ -4,11 +4,13 @@
 #include <vector>
 
 #include "model/tools/program/command.h"
+#include "model/tools/train/cook_command.h"
 #include "model/tools/train/run_command.h"
 
 int main(int argc, char** argv) {
   // A line each, in the order of the overview.
   const semsam::Command commands[] = {
+      semsam::CookCommand(),
       semsam::RunCommand(),
   };
   const std::vector<std::string> arguments(argv + 1, argv + argc);

@@ -85,6 +85,45 @@ TEST(DecodeImage, LosslessFormatsKeepEveryPixel) {
   }
 }
 
+TEST(DecodeRgba, KeepsAlphaAndFillsItWhereThereIsNone) {
+  cv::Mat cutout(5, 7, CV_8UC4);
+  for (int i = 0; i < 35; ++i) {
+    cutout.at<cv::Vec4b>(i / 7, i % 7) =
+        cv::Vec4b(static_cast<uint8_t>(3 * i), static_cast<uint8_t>(200 - i),
+                  static_cast<uint8_t>(5 * i), static_cast<uint8_t>(1 + 7 * i));
+  }
+  cv::Mat rgba;
+  cv::cvtColor(cutout, rgba, cv::COLOR_BGRA2RGBA);
+  std::vector<uint8_t> png;
+  ASSERT_TRUE(cv::imencode(".png", cutout, png));
+  const std::string bytes(png.begin(), png.end());
+  const auto decoded = DecodeRgba(bytes, DecodeLimits{});
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(decoded->size, (ImageSize{5, 7}));
+  EXPECT_EQ(decoded->pixels, std::vector<uint8_t>(rgba.datastart, rgba.dataend));
+
+  const Rgb8Image plain = MakeImage({4, 6});
+  const std::vector<uint8_t> webp = Encode(plain, ".webp", {cv::IMWRITE_WEBP_QUALITY, 101});
+  const auto opaque = DecodeRgba(std::string(webp.begin(), webp.end()), DecodeLimits{});
+  ASSERT_TRUE(opaque.ok()) << opaque.status();
+  for (size_t i = 0; i < 24; ++i) {
+    EXPECT_EQ(opaque->pixels[4 * i], plain.pixels[3 * i]);
+    EXPECT_EQ(opaque->pixels[4 * i + 3], 255);
+  }
+}
+
+TEST(DecodeRgba, RefusesOtherFormatsAndWhatIsTooLargeOrCut) {
+  const auto text = [](const std::vector<uint8_t>& file) {
+    return std::string(file.begin(), file.end());
+  };
+  const std::string png = text(Encode(MakeImage({40, 24}), ".png"));
+  EXPECT_EQ(DecodeRgba(text(Encode(MakeImage({40, 24}), ".jpg")), {}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(DecodeRgba(png, {.max_pixels = 959}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(DecodeRgba(png.substr(0, 20), {}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(DecodeImage, JpegEqualsTheLibraryBehindOpenCv) {
   for (const int progressive : {0, 1}) {
     const std::vector<uint8_t> jpeg =
