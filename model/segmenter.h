@@ -56,8 +56,8 @@ struct DecodeResult {
   ImageSize grid;                  // of the logits: padded_size / 4
   std::vector<MaskScores> scores;  // [N]
   std::vector<float> logits;       // [N, grid.height, grid.width]; mask = logit > 0
-  // Twice-normed decoder outputs that every head reads; kept by a session so
-  // that new words can be scored without a decoder run.
+  // What the class heads read of each mask; kept by a session so that new words can
+  // be scored without a decoder run.
   int embedding_dim = 0;
   std::vector<float> query_embeddings;  // [N, embedding_dim]
 

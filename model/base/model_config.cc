@@ -90,6 +90,42 @@ ModelConfig SwinTinyWordless() {
           .short_edge_px = 128};
 }
 
+ModelConfig SwinTinyExtended() {
+  ModelConfig config = SwinTiny();
+  config.name = "semantic-sam-swin-tiny-extended";
+  config.decoder.additions = {.prompt_maps = {.sigmas = {0.05f, 0.2f}, .ramps = {0.1f, 0.4f}},
+                              .click_features = true,
+                              .pooled_features = true};
+  return config;
+}
+
+PromptMapsConfig LitePromptMaps() {
+  return {.sigmas = {0.015f, 0.03f, 0.06f, 0.12f, 0.25f, 0.5f}, .ramps = {0.02f, 0.1f, 0.4f}};
+}
+
+ModelConfig SemsamLite() {
+  ModelConfig config = {.name = "semsam-lite",
+                        .backbone = SwinTinyWordless().backbone,
+                        .pixel_decoder = {.hidden_dim = 128,
+                                          .feature_levels = 3,
+                                          .backbone_levels = 3,
+                                          .layers = 3,
+                                          .ffn_dim = 512,
+                                          .mask_dim = 128},
+                        .decoder = {.layers = 4,
+                                    .ffn_dim = 512,
+                                    .text_dim = 256,
+                                    .additions = {.prompt_maps = LitePromptMaps(),
+                                                  .click_features = true,
+                                                  .pooled_features = true}},
+                        .text = TextConfig{.width = 192, .layers = 4, .heads = 6, .context = 18},
+                        .vocabulary = VocabularyConfig{.queries = 100}};
+  config.capabilities.object_labels = true;
+  config.capabilities.part_labels = true;
+  config.capabilities.vocabulary = true;
+  return config;
+}
+
 std::array<int, 4> BackboneChannels(const BackboneConfig& backbone) {
   const SwinConfig& swin = std::get<SwinConfig>(backbone);
   return {swin.embed_dim, swin.embed_dim * 2, swin.embed_dim * 4, swin.embed_dim * 8};
@@ -126,6 +162,32 @@ absl::Status ValidateVocabulary(const VocabularyConfig& vocabulary) {
   }
   if (!(vocabulary.score_temperature > 0)) {
     return InvalidField("vocabulary.score_temperature", "must be positive");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateDistances(const std::vector<float>& values, const char* field) {
+  if (values.size() > 16) return InvalidField(field, "must have at most 16 entries");
+  for (const float value : values) {
+    if (!(value >= 0.001f && value <= 10)) {
+      return InvalidField(field, "must lie between 0.001 and 10");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateAdditions(const DecoderConfig& decoder) {
+  const DecoderAdditions& additions = decoder.additions;
+  SEMSAM_RETURN_IF_ERROR(
+      ValidateDistances(additions.prompt_maps.sigmas, "decoder.additions.prompt_maps.sigmas"));
+  SEMSAM_RETURN_IF_ERROR(
+      ValidateDistances(additions.prompt_maps.ramps, "decoder.additions.prompt_maps.ramps"));
+  if (decoder.tokens > 0) return absl::OkStatus();
+  if (additions.prompt_maps.count() > 0) {
+    return InvalidField("decoder.additions.prompt_maps", "needs decoder.tokens");
+  }
+  if (additions.click_features) {
+    return InvalidField("decoder.additions.click_features", "needs decoder.tokens");
   }
   return absl::OkStatus();
 }
@@ -201,6 +263,7 @@ absl::Status Validate(const ModelConfig& config) {
   if (pixel.hidden_dim % decoder.heads != 0) {
     return InvalidField("decoder.heads", "must divide pixel_decoder.hidden_dim");
   }
+  SEMSAM_RETURN_IF_ERROR(ValidateAdditions(decoder));
 
   if (config.text) SEMSAM_RETURN_IF_ERROR(ValidateText(*config.text));
   if (config.vocabulary) SEMSAM_RETURN_IF_ERROR(ValidateVocabulary(*config.vocabulary));

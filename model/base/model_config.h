@@ -47,6 +47,26 @@ struct PixelDecoderConfig {
   friend bool operator==(const PixelDecoderConfig&, const PixelDecoderConfig&) = default;
 };
 
+// Maps round the middle of a prompt. They are added to the mask logits of its
+// queries, each with a weight that a head reads from the query. Distances are in units
+// of the longer side of the mask grid.
+struct PromptMapsConfig {
+  std::vector<float> sigmas;  // Gaussians
+  std::vector<float> ramps;   // tanh(distance / ramp), each once along x and once along y
+
+  int count() const { return static_cast<int>(sigmas.size() + 2 * ramps.size()); }
+  friend bool operator==(const PromptMapsConfig&, const PromptMapsConfig&) = default;
+};
+
+// What a decoder has beyond the published one.
+struct DecoderAdditions {
+  PromptMapsConfig prompt_maps;  // empty: none
+  bool click_features = false;   // memory at the middle of a prompt joins its tokens
+  bool pooled_features = false;  // memory under a mask joins what IoU and class heads read
+
+  friend bool operator==(const DecoderAdditions&, const DecoderAdditions&) = default;
+};
+
 // Decoder of prompts and of generic queries (paper, section 3.2).
 struct DecoderConfig {
   int layers = 9;
@@ -55,6 +75,7 @@ struct DecoderConfig {
   int ffn_dim = 2048;
   int tokens = 6;      // level tokens a prompt; 0: the model takes no prompts
   int text_dim = 512;  // width of the text embeddings that the class heads meet
+  DecoderAdditions additions;
 
   friend bool operator==(const DecoderConfig&, const DecoderConfig&) = default;
 };
@@ -141,8 +162,14 @@ ModelConfig SwinTJoint();
 ModelConfig SwinTiny();
 // The same network without words: what the published checkpoints are like.
 ModelConfig SwinTinyWordless();
+// SwinTiny() with every addition to the decoder.
+ModelConfig SwinTinyExtended();
 // OpenSeeD (IDEA-Research/OpenSeeD), plain Swin-T, context 18.
 ModelConfig OpenSeedSwinT();
+// Our own model, small enough for two cores: the one that ships.
+ModelConfig SemsamLite();
+// The maps of SemsamLite().
+PromptMapsConfig LitePromptMaps();
 
 // Channels of res2, res3, res4, res5.
 std::array<int, 4> BackboneChannels(const BackboneConfig& backbone);

@@ -35,6 +35,7 @@ Decoder::Decoder(const ModelConfig& config, const TensorMap& weights, const Dens
     point_or_box_embedding_ = weights.Get(prefix + "pb_embedding.weight");
     mask_tokens_ = weights.Get(prefix + "mask_tokens.weight");
     iou_head_ = LoadMlp(weights, prefix + "iou_prediction_head", 3);
+    if (config_.additions.click_features) click_features_.emplace(weights, path);
   }
   const int64_t axis = channels_ / 2;  // sine channels a box coordinate
   const at::Tensor exponent = at::arange(0, axis / 2, mask_projection.weight.options()) * 2 / axis;
@@ -88,11 +89,14 @@ Decoder::Layer Decoder::LoadLayer(const TensorMap& weights, const std::string& p
           .norm3 = LoadLayerNorm(weights, prefix + ".norm3")};
 }
 
-at::Tensor Decoder::InitialTokens(const at::Tensor& point_or_box) const {
-  const int64_t prompts = point_or_box.size(0);
-  return ((label_embedding_ + point_or_box_embedding_.index_select(0, point_or_box).unsqueeze(1)) +
-          mask_tokens_.unsqueeze(0))
-      .view({prompts * config_.tokens, channels_});
+at::Tensor Decoder::InitialTokens(const DecoderInput& input) const {
+  const at::Tensor kind = point_or_box_embedding_.index_select(0, input.point_or_box);
+  at::Tensor tokens = (label_embedding_ + kind.unsqueeze(1)) + mask_tokens_.unsqueeze(0);
+  if (click_features_) {
+    const at::Tensor centres = input.boxes.slice(1, 0, 2);
+    tokens = tokens + (*click_features_)(input.images, input.image_of_prompt, centres).unsqueeze(1);
+  }
+  return tokens.view({input.boxes.size(0) * config_.tokens, channels_});
 }
 
 at::Tensor Decoder::ProjectValues(const at::Tensor& memory) const {
@@ -110,7 +114,7 @@ DecoderOutput Decoder::Forward(const DecoderInput& input, bool every_layer,
   const int64_t prompts = input.boxes.size(0);
   QueryInput queries = {.images = input.images,
                         .projected_values = input.projected_values,
-                        .content = InitialTokens(input.point_or_box),
+                        .content = InitialTokens(input),
                         .references = ops::RefineBoxes({}, input.boxes, path_)
                                           .unsqueeze(1)
                                           .expand({prompts, config_.tokens, 4})
@@ -130,12 +134,13 @@ DecoderOutput Decoder::Forward(const QueryInput& input, bool every_layer,
   at::Tensor reference = input.references;
   if (every_layer) output.references.push_back(reference);
   for (size_t i = 0; i < layers_.size(); ++i) {
-    // Published: a layer trains through the box it is given no further back, while
-    // the boxes that the heads refine keep their gradient.
-    tokens = RunLayer(layers_[i], input, tokens, reference.detach(), static_cast<int>(i), hook);
+    // Published: neither a layer nor the box that it passes on trains what came before
+    // the box it is given; the boxes that the heads refine train the layer before.
+    const at::Tensor given = reference.detach();
+    tokens = RunLayer(layers_[i], input, tokens, given, static_cast<int>(i), hook);
     output.last_reference = reference;
     if (every_layer) output.layers.push_back(NormTwice(tokens));
-    if (i + 1 < layers_.size() || every_layer) reference = RefineBoxes(tokens, reference);
+    if (i + 1 < layers_.size() || every_layer) reference = RefineBoxes(tokens, given);
     if (every_layer) output.references.push_back(reference);
   }
   output.raw = tokens;

@@ -4,11 +4,13 @@
 #ifndef SEMSAM_MODEL_NET_DECODER_H_
 #define SEMSAM_MODEL_NET_DECODER_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/types/span.h"
 #include "model/base/model_config.h"
+#include "model/net/additions.h"
 #include "model/net/layers.h"
 #include "model/net/tensor_map.h"
 #include "model/ops/deformable_attention.h"
@@ -52,7 +54,8 @@ struct DecoderOutput {
   at::Tensor raw;      // [Q, C]: last layer, no norm. Prompts: Q = P * tokens, prompt-major
   at::Tensor queries;  // [Q, C] twice normed: what every head reads, with one exception:
   // The published code refines the boxes of prompts by `queries`, and those of generic
-  // queries by the tokens normed once, [Q, C].
+  // queries by the tokens normed once, [Q, C]. (Models with pooled features have a
+  // second: SemanticSam::LabelQueries.)
   at::Tensor normed_once;
   // Box that went into the last layer, [Q, 4]: predicted boxes refine it.
   at::Tensor last_reference;
@@ -87,8 +90,8 @@ class Decoder {
   // The box head alone, [N, C] -> [N, 4] logits.
   at::Tensor BoxDeltas(const at::Tensor& queries) const;
 
-  // Heads; queries [N, C] rows of DecoderOutput::queries. IoUs only of a model that
-  // takes prompts.
+  // Heads; queries [N, C] rows of DecoderOutput::queries, or of
+  // SemanticSam::LabelQueries for the IoUs. These only of a model that takes prompts.
   at::Tensor PredictIous(const at::Tensor& queries) const;  // [N], raw
   // cx, cy, w, h relative to the padded image, [N, 4]; for generic queries with rows
   // of DecoderOutput::normed_once.
@@ -120,7 +123,7 @@ class Decoder {
 
   Mlp LoadMlp(const TensorMap& weights, const std::string& prefix, int layers) const;
   Layer LoadLayer(const TensorMap& weights, const std::string& prefix) const;
-  at::Tensor InitialTokens(const at::Tensor& point_or_box) const;
+  at::Tensor InitialTokens(const DecoderInput& input) const;
   at::Tensor RunLayer(const Layer& layer, const QueryInput& input, const at::Tensor& tokens,
                       const at::Tensor& references, int index, const ForwardHook& hook) const;
   NormedQueries NormTwice(const at::Tensor& raw) const;
@@ -134,6 +137,7 @@ class Decoder {
   at::Tensor point_or_box_embedding_;  // [2, C]
   at::Tensor mask_tokens_;             // [tokens, C]
   Mlp iou_head_;
+  std::optional<ClickFeatures> click_features_;
   // All queries:
   at::Tensor sine_periods_;  // [C / 4]: 10000^(2i / (C / 2))
   Mlp query_position_;

@@ -73,10 +73,12 @@ SelectedQueries QuerySelection::Select(const TokenProposals& proposals, const Cl
   const auto [sorted, order] = at::sort(selected.scores, /*stable=*/true, /*dim=*/0,
                                         /*descending=*/true);
   selected.tokens = order.slice(0, 0, count);
-  selected.content = proposals.features.index_select(0, selected.tokens);
-  selected.references =
-      (decoder.BoxDeltas(selected.content) + proposals.boxes.index_select(0, selected.tokens))
-          .sigmoid();
+  selected.proposed_content = proposals.features.index_select(0, selected.tokens);
+  selected.proposed_references = (decoder.BoxDeltas(selected.proposed_content) +
+                                  proposals.boxes.index_select(0, selected.tokens))
+                                     .sigmoid();
+  selected.content = selected.proposed_content.detach();
+  selected.references = selected.proposed_references.detach();
   if (learned_content_.defined()) {
     selected.content = at::cat({selected.content, learned_content_});
     selected.references = at::cat({selected.references, learned_boxes_});

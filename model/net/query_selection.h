@@ -29,6 +29,10 @@ struct SelectedQueries {
   at::Tensor tokens;      // [K] int64, the chosen ones
   at::Tensor content;     // [K + learned, C]
   at::Tensor references;  // [K + learned, 4] cx, cy, w, h in 0..1, padded image
+  // Of the chosen ones again. Published: the decoder trains neither what chose its
+  // queries nor what it starts them from; losses of the proposals do, through these.
+  at::Tensor proposed_content;     // [K, C]
+  at::Tensor proposed_references;  // [K, 4]
 };
 
 // Thread-safe: nothing changes after construction.

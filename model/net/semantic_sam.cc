@@ -1,6 +1,26 @@
 #include "model/net/semantic_sam.h"
 
+#include <utility>
+
 namespace semsam {
+namespace {
+
+std::vector<ops::PyramidMemory> Memories(absl::Span<const ImageFeatures> images) {
+  std::vector<ops::PyramidMemory> memories;
+  for (const ImageFeatures& image : images) memories.push_back(image.memory);
+  return memories;
+}
+
+// [images]: the indices in `image_of` of each.
+std::vector<std::vector<int64_t>> RowsOfImages(size_t images, const std::vector<int>& image_of) {
+  std::vector<std::vector<int64_t>> rows(images);
+  for (size_t i = 0; i < image_of.size(); ++i) {
+    rows.at(static_cast<size_t>(image_of[i])).push_back(static_cast<int64_t>(i));
+  }
+  return rows;
+}
+
+}  // namespace
 
 int64_t ImageFeatures::size_bytes() const {
   int64_t total = 0;
@@ -18,6 +38,9 @@ SemanticSam::SemanticSam(const ModelConfig& config, const TensorMap& weights, op
       decoder_(config, weights, pixel_decoder_.mask_projection(), path),
       class_heads_(config, weights) {
   if (config.vocabulary) query_selection_.emplace(config, weights, path);
+  const DecoderAdditions& additions = config.decoder.additions;
+  if (additions.prompt_maps.count() > 0) prompt_maps_.emplace(config, weights, path);
+  if (additions.pooled_features) pooled_features_.emplace(weights, path);
   const at::TensorOptions options = pixel_decoder_.mask_projection().weight.options();
   pixel_mean_ = at::tensor(at::ArrayRef<float>(config.pixel_mean.data(), 3)).view({3, 1, 1});
   pixel_std_ = at::tensor(at::ArrayRef<float>(config.pixel_std.data(), 3)).view({3, 1, 1});
@@ -63,16 +86,94 @@ std::vector<ImageFeatures> SemanticSam::Finish(const PixelFeatures& features) co
   return images;
 }
 
-at::Tensor SemanticSam::PredictMasks(const at::Tensor& queries, const ImageFeatures& image) const {
-  if (!image.mask_panels.defined()) {
-    return at::matmul(decoder_.MaskEmbeddings(queries), image.mask_features.t());
+at::Tensor SemanticSam::PredictMasks(const at::Tensor& queries, const ImageFeatures& image,
+                                     const at::Tensor& centres) const {
+  at::Tensor logits;
+  if (image.mask_panels.defined()) {
+    const at::Tensor folded = decoder_.FoldedMaskEmbeddings(queries);
+    const int64_t channels = folded.size(1) - 1;
+    logits = at::empty({queries.size(0), image.grid.area()}, queries.options());
+    ops::PackedLinear(folded.slice(1, 0, channels), image.mask_panels, /*bias=*/{},
+                      ops::cpu::Activation::kNone, logits);
+    logits.add_(folded.slice(1, channels));
+  } else {
+    logits = at::matmul(decoder_.MaskEmbeddings(queries), image.mask_features.t());
   }
-  const at::Tensor folded = decoder_.FoldedMaskEmbeddings(queries);
-  const int64_t channels = folded.size(1) - 1;
-  at::Tensor logits = at::empty({queries.size(0), image.grid.area()}, queries.options());
-  ops::PackedLinear(folded.slice(1, 0, channels), image.mask_panels, /*bias=*/{},
-                    ops::cpu::Activation::kNone, logits);
-  return logits.add_(folded.slice(1, channels));
+  if (!prompt_maps_ || !centres.defined()) return logits;
+  return prompt_maps_->AddTo(logits, queries, centres, image.grid);
+}
+
+at::Tensor SemanticSam::LabelQueries(const at::Tensor& queries, const at::Tensor& masks,
+                                     const ImageFeatures& image) const {
+  if (!pooled_features_) return queries;
+  return queries + (*pooled_features_)(masks, image.grid, image.memory);
+}
+
+Predictions SemanticSam::Predict(const HeadInput& input, const ImageFeatures& image) const {
+  Predictions said;
+  const at::Tensor masks = PredictMasks(input.queries, image, input.centres);
+  said.masks = masks.view({-1, image.grid.height, image.grid.width});
+  said.boxes = decoder_.PredictBoxes(input.box_queries, input.references);
+  said.label_queries = LabelQueries(input.queries, masks, image);
+  if (input.centres.defined()) said.ious = decoder_.PredictIous(said.label_queries);
+  return said;
+}
+
+std::vector<std::vector<Predictions>> SemanticSam::PredictLayers(
+    absl::Span<const ImageFeatures> images, DecoderInput input) const {
+  const std::vector<ops::PyramidMemory> memories = Memories(images);
+  input.images = memories;
+  const DecoderOutput output = decoder_.Forward(input, /*every_layer=*/true);
+  const auto rows = RowsOfImages(images.size(), input.image_of_prompt);
+  const int64_t tokens = config_.decoder.tokens;
+  std::vector<std::vector<Predictions>> said(images.size());
+  for (size_t i = 0; i < images.size(); ++i) {
+    if (rows[i].empty()) continue;
+    const at::Tensor prompts = at::tensor(rows[i]).to(input.boxes.device());
+    const auto of_image = [&](const at::Tensor& all) {
+      return all.view({-1, tokens, all.size(1)}).index_select(0, prompts).flatten(0, 1);
+    };
+    const at::Tensor centres = input.boxes.slice(1, 0, 2).index_select(0, prompts);
+    for (size_t layer = 0; layer < output.layers.size(); ++layer) {
+      const at::Tensor queries = of_image(output.layers[layer].twice);
+      said[i].push_back(Predict({.queries = queries,
+                                 .box_queries = queries,
+                                 .references = of_image(output.references[layer]),
+                                 .centres = centres},
+                                images[i]));
+    }
+  }
+  return said;
+}
+
+std::vector<std::vector<Predictions>> SemanticSam::PredictLayers(
+    absl::Span<const ImageFeatures> images, QueryInput input) const {
+  const std::vector<ops::PyramidMemory> memories = Memories(images);
+  input.images = memories;
+  const DecoderOutput output = decoder_.Forward(input, /*every_layer=*/true);
+  const auto rows = RowsOfImages(images.size(), input.image_of_query);
+  std::vector<std::vector<Predictions>> said(images.size());
+  for (size_t i = 0; i < images.size(); ++i) {
+    if (rows[i].empty()) continue;
+    const at::Tensor index = at::tensor(rows[i]).to(input.content.device());
+    for (size_t layer = 0; layer < output.layers.size(); ++layer) {
+      const NormedQueries& normed = output.layers[layer];
+      said[i].push_back(Predict({.queries = normed.twice.index_select(0, index),
+                                 .box_queries = normed.once.index_select(0, index),
+                                 .references = output.references[layer].index_select(0, index)},
+                                images[i]));
+    }
+  }
+  return said;
+}
+
+Predictions SemanticSam::PredictProposals(const SelectedQueries& selected,
+                                          const ImageFeatures& image) const {
+  const at::Tensor queries = decoder_.Norm(selected.proposed_content);
+  const at::Tensor masks = PredictMasks(queries, image);
+  return {.masks = masks.view({-1, image.grid.height, image.grid.width}),
+          .boxes = selected.proposed_references,
+          .label_queries = LabelQueries(queries, masks, image)};
 }
 
 }  // namespace semsam

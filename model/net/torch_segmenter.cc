@@ -95,8 +95,9 @@ class TorchSegmenter final : public Segmenter {
                                         const Batch& batch) const;
   DecoderInput MakeInput(absl::Span<const DecodeRequest> requests, const Batch& batch,
                          std::vector<ops::PyramidMemory>& memories) const;
-  DecodeResult ReadMasks(const DecodeRequest& request, const DecoderOutput& output,
-                         int64_t first_query) const;
+  // `boxes` [prompts of the request, 4] as the decoder was given them.
+  DecodeResult ReadMasks(const DecodeRequest& request, const at::Tensor& boxes,
+                         const DecoderOutput& output, int64_t first_query) const;
 
   LoadedModel model_;
   ModelInfo info_;
@@ -255,16 +256,18 @@ std::vector<DecodeResult> TorchSegmenter::DecodeBatch(absl::Span<const DecodeReq
   const DecoderInput input = MakeInput(requests, batch, memories);
   const DecoderOutput output = model_.network->decoder().Forward(input);
   std::vector<DecodeResult> results;
-  int64_t first_query = 0;
+  int64_t first = 0;
   for (size_t r : batch) {
-    results.push_back(ReadMasks(requests[r], output, first_query));
-    first_query += static_cast<int64_t>(requests[r].prompts.size()) * info_.config.decoder.tokens;
+    const auto prompts = static_cast<int64_t>(requests[r].prompts.size());
+    results.push_back(ReadMasks(requests[r], input.boxes.slice(0, first, first + prompts), output,
+                                first * info_.config.decoder.tokens));
+    first += prompts;
   }
   return results;
 }
 
-DecodeResult TorchSegmenter::ReadMasks(const DecodeRequest& request, const DecoderOutput& output,
-                                       int64_t first_query) const {
+DecodeResult TorchSegmenter::ReadMasks(const DecodeRequest& request, const at::Tensor& boxes,
+                                       const DecoderOutput& output, int64_t first_query) const {
   const auto& embedding = static_cast<const TorchEmbedding&>(*request.embedding);
   DecodeResult result;
   result.padded_size = embedding.padded_size();
@@ -280,26 +283,26 @@ DecodeResult TorchSegmenter::ReadMasks(const DecodeRequest& request, const Decod
   // Heads run on the asked levels alone.
   const at::Tensor index = at::tensor(rows).to(device_);
   const at::Tensor queries = output.queries.index_select(0, index);
-  const Decoder& decoder = model_.network->decoder();
-  const at::Tensor ious = decoder.PredictIous(queries).cpu().contiguous();
-  const at::Tensor boxes =
-      decoder.PredictBoxes(queries, output.last_reference.index_select(0, index))
-          .cpu()
-          .contiguous();
-  const at::Tensor logits =
-      model_.network->PredictMasks(queries, embedding.features()).cpu().contiguous();
-  const at::Tensor embeddings = queries.cpu().contiguous();
+  const Predictions said =
+      model_.network->Predict({.queries = queries,
+                               .box_queries = queries,
+                               .references = output.last_reference.index_select(0, index),
+                               .centres = boxes.slice(1, 0, 2)},
+                              embedding.features());
+  const at::Tensor ious = said.ious.cpu().contiguous();
+  const at::Tensor found = said.boxes.cpu().contiguous();
   for (size_t i = 0; i < rows.size(); ++i) {
-    const float* box = boxes.const_data_ptr<float>() + 4 * i;
+    const float* box = found.const_data_ptr<float>() + 4 * i;
     result.scores[i].predicted_iou = ious.const_data_ptr<float>()[i];
     result.scores[i].box = {box[0], box[1], box[2], box[3]};
   }
   const auto copy = [](const at::Tensor& tensor, std::vector<float>& out) {
-    const float* data = tensor.const_data_ptr<float>();
-    out.assign(data, data + tensor.numel());
+    const at::Tensor values = tensor.cpu().contiguous();
+    const float* data = values.const_data_ptr<float>();
+    out.assign(data, data + values.numel());
   };
-  copy(logits, result.logits);
-  copy(embeddings, result.query_embeddings);
+  copy(said.masks, result.logits);
+  copy(said.label_queries, result.query_embeddings);
   result.embedding_dim = static_cast<int>(queries.size(1));
   return result;
 }

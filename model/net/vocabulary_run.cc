@@ -57,14 +57,18 @@ VocabularyTensors RunVocabulary(const SemanticSam& network, const VocabularyImag
                                  .queries_per_group = count},
                       every_layer);
 
-  run.boxes = decoder.PredictBoxes(run.output.normed_once, run.output.last_reference);
+  const Predictions said = network.Predict({.queries = run.output.queries,
+                                            .box_queries = run.output.normed_once,
+                                            .references = run.output.last_reference},
+                                           image.features);
+  run.boxes = said.boxes;
+  run.mask_logits = said.masks.flatten(1);
   if (words.objects.defined()) {
-    run.object_logits = heads.Logits(LabelHead::kObject, run.output.queries, words.objects);
+    run.object_logits = heads.Logits(LabelHead::kObject, said.label_queries, words.objects);
   }
   if (words.parts.defined()) {
-    run.part_logits = heads.Logits(LabelHead::kPart, run.output.queries, words.parts);
+    run.part_logits = heads.Logits(LabelHead::kPart, said.label_queries, words.parts);
   }
-  run.mask_logits = network.PredictMasks(run.output.queries, image.features);
   return run;
 }
 

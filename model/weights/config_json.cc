@@ -54,6 +54,19 @@ void VisitPixelDecoder(Visitor& v, PixelDecoder& pixel) {
   v.Int("mask_dim", pixel.mask_dim, kMaxWidth);
 }
 
+template <typename Visitor, typename Maps>
+void VisitPromptMaps(Visitor& v, Maps& maps) {
+  v.FloatList("sigmas", maps.sigmas);
+  v.FloatList("ramps", maps.ramps);
+}
+
+template <typename Visitor, typename Additions>
+void VisitAdditions(Visitor& v, Additions& additions) {
+  v.Object("prompt_maps", [&](Visitor& inner) { VisitPromptMaps(inner, additions.prompt_maps); });
+  v.Bool("click_features", additions.click_features);
+  v.Bool("pooled_features", additions.pooled_features);
+}
+
 template <typename Visitor, typename Decoder>
 void VisitDecoder(Visitor& v, Decoder& decoder) {
   v.Int("layers", decoder.layers, kMaxCount);
@@ -62,6 +75,8 @@ void VisitDecoder(Visitor& v, Decoder& decoder) {
   v.Int("ffn_dim", decoder.ffn_dim, 4 * kMaxWidth);
   v.Int("tokens", decoder.tokens, kMaxCount);
   v.Int("text_dim", decoder.text_dim, kMaxWidth);
+  v.Addition("additions", decoder.additions,
+             [](Visitor& inner, auto& additions) { VisitAdditions(inner, additions); });
 }
 
 template <typename Visitor, typename Text>
@@ -145,6 +160,10 @@ class Writer {
   void Floats(const char* field, const std::array<float, 3>& values) {
     for (const float value : values) json[field].push_back(ShortDouble(value));
   }
+  void FloatList(const char* field, const std::vector<float>& values) {
+    json[field] = Json::array();
+    for (const float value : values) json[field].push_back(ShortDouble(value));
+  }
   template <typename Visit>
   void Object(const char* field, const Visit& visit) {
     Writer inner;
@@ -156,6 +175,12 @@ class Writer {
   void Optional(const char* field, const std::optional<Part>& part, const Visit& visit) {
     json[field] = nullptr;
     if (part) Object(field, [&](Writer& inner) { visit(inner, *part); });
+  }
+  // What was not always there: a file without it is one of before, and means the
+  // default. Written where it differs from that.
+  template <typename Part, typename Visit>
+  void Addition(const char* field, const Part& part, const Visit& visit) {
+    if (part != Part()) Object(field, [&](Writer& inner) { visit(inner, part); });
   }
 };
 
@@ -214,6 +239,14 @@ class Reader {
     for (size_t i = 0; i < 3; ++i) ReadFloat((*json)[i], field, values[i]);
   }
 
+  void FloatList(const char* field, std::vector<float>& values) {
+    const Json* json = Field(field);
+    if (json == nullptr) return;
+    if (!json->is_array() || json->size() > kMaxCount) return Fail(field, "must be a short list");
+    values.assign(json->size(), 0);
+    for (size_t i = 0; i < values.size(); ++i) ReadFloat((*json)[i], field, values[i]);
+  }
+
   template <typename Visit>
   void Object(const char* field, const Visit& visit) {
     const Json* json = Field(field);
@@ -231,6 +264,12 @@ class Reader {
     if (json == nullptr || json->is_null()) return;
     part.emplace();
     Object(field, [&](Reader& inner) { visit(inner, *part); });
+  }
+
+  template <typename Part, typename Visit>
+  void Addition(const char* field, Part& part, const Visit& visit) {
+    part = Part();
+    if (json_.contains(field)) Object(field, [&](Reader& inner) { visit(inner, part); });
   }
 
   void CheckNothingElse() {

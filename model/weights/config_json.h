@@ -19,7 +19,8 @@ std::string ConfigToJson(const ModelConfig& config);
 
 // INVALID_ARGUMENT naming the field (`backbone.depths`) where one is missing,
 // unknown, of the wrong type or out of range. All fields must be there: a guess
-// would give wrong masks without a word. What is returned passes CheckConfig.
+// would give wrong masks without a word; but for decoder.additions, which older files
+// do without. What is returned passes CheckConfig.
 absl::StatusOr<ModelConfig> ConfigFromJson(std::string_view text);
 
 // Validate, and bounds on every size and count: what an untrusted configuration

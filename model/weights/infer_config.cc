@@ -122,6 +122,23 @@ absl::Status InferPixelDecoder(const Shapes& shapes, PixelDecoderConfig& pixel) 
   return absl::OkStatus();
 }
 
+// Their number shows, their widths do not: those of our own model are known.
+absl::StatusOr<DecoderAdditions> InferAdditions(const Shapes& shapes) {
+  const std::string name = kPredictor;
+  DecoderAdditions additions;
+  if (const std::string maps = name + ".prompt_map_head.layers.1.weight"; shapes.Has(maps)) {
+    SEMSAM_ASSIGN_OR_RETURN(const int count, shapes.Size(maps, 0));
+    additions.prompt_maps = LitePromptMaps();
+    if (count != additions.prompt_maps.count()) {
+      return Bad(absl::StrCat(maps, " is for ", count, " maps whose widths only a stored ",
+                              "configuration can tell"));
+    }
+  }
+  additions.click_features = shapes.Has(name + ".click_features.weight");
+  additions.pooled_features = shapes.Has(name + ".pooled_features.weight");
+  return additions;
+}
+
 absl::Status InferDecoder(const Shapes& shapes, int levels, DecoderConfig& decoder) {
   const std::string name = kPredictor;
   const std::string layers = name + ".decoder.layers.";
@@ -136,6 +153,7 @@ absl::Status InferDecoder(const Shapes& shapes, int levels, DecoderConfig& decod
   }
   decoder.layers = shapes.Count(layers, ".norm1.weight");
   decoder.heads = kHeads;
+  SEMSAM_ASSIGN_OR_RETURN(decoder.additions, InferAdditions(shapes));
   return absl::OkStatus();
 }
 

@@ -22,16 +22,18 @@ namespace {
 
 constexpr char kFormula[] = "formula:";
 
-struct NamedConfig {
+struct Formula {
   const char* name;
   ModelConfig (*make)();
 };
-constexpr NamedConfig kFormulas[] = {{"swin-t", SwinT},
-                                     {"swin-l", SwinL},
-                                     {"swin-t-joint", SwinTJoint},
-                                     {"openseed-swin-t", OpenSeedSwinT},
-                                     {"swin-tiny", SwinTiny},
-                                     {"swin-tiny-wordless", SwinTinyWordless}};
+constexpr Formula kFormulas[] = {{"swin-t", SwinT},
+                                 {"swin-l", SwinL},
+                                 {"swin-t-joint", SwinTJoint},
+                                 {"openseed-swin-t", OpenSeedSwinT},
+                                 {"swin-tiny", SwinTiny},
+                                 {"swin-tiny-wordless", SwinTinyWordless},
+                                 {"swin-tiny-extended", SwinTinyExtended},
+                                 {"semsam-lite", SemsamLite}};
 
 std::string MetadataValue(const Metadata& metadata, const char* key) {
   const auto found = metadata.find(key);
@@ -126,16 +128,10 @@ absl::Status ModelFile::LoadManifests(const std::string& paths) {
 absl::Status ModelFile::LoadFormula(const std::string& name) {
   format_ = "formula";
   trained_ = false;
-  for (const NamedConfig& known : kFormulas) {
-    if (name != known.name) continue;
-    ModelConfig config = known.make();
-    SEMSAM_ASSIGN_OR_RETURN(TensorSet set, FormulaTensors(WeightTable(config)));
-    owners_ = std::move(set.owners);
-    return Adopt(std::move(config), std::move(set.tensors));
-  }
-  std::string known;
-  for (const NamedConfig& config : kFormulas) absl::StrAppend(&known, " ", kFormula, config.name);
-  return absl::InvalidArgumentError(absl::StrCat("unknown formula; there are", known));
+  SEMSAM_ASSIGN_OR_RETURN(ModelConfig config, NamedConfig(name));
+  SEMSAM_ASSIGN_OR_RETURN(TensorSet set, FormulaTensors(WeightTable(config)));
+  owners_ = std::move(set.owners);
+  return Adopt(std::move(config), std::move(set.tensors));
 }
 
 absl::Status ModelFile::Adopt(std::optional<ModelConfig> config, std::vector<TensorView> tensors) {
@@ -149,6 +145,15 @@ absl::Status ModelFile::Adopt(std::optional<ModelConfig> config, std::vector<Ten
     SEMSAM_ASSIGN_OR_RETURN(digest_, ComputeDigest());
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<ModelConfig> NamedConfig(const std::string& name) {
+  std::string known;
+  for (const Formula& formula : kFormulas) {
+    if (name == formula.name) return formula.make();
+    absl::StrAppend(&known, " ", kFormula, formula.name);
+  }
+  return absl::InvalidArgumentError(absl::StrCat("unknown formula; there are", known));
 }
 
 absl::StatusOr<std::string> ModelFile::ComputeDigest() const { return TensorDigest(weights_); }

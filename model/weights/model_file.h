@@ -81,6 +81,10 @@ class ModelFile {
   std::vector<std::shared_ptr<const void>> owners_;
 };
 
+// The configuration that "formula:NAME" has, without its weights. INVALID_ARGUMENT
+// that lists the names.
+absl::StatusOr<ModelConfig> NamedConfig(const std::string& name);
+
 // What WriteModel stores beside the tensors.
 struct ModelFileInfo {
   bool trained = true;

@@ -288,6 +288,22 @@ void AddClassHeads(TableBuilder& table, const std::string& name, const ModelConf
   }
 }
 
+// What the published decoder has not.
+void AddAdditions(TableBuilder& table, const std::string& name, const ModelConfig& config) {
+  const DecoderAdditions& additions = config.decoder.additions;
+  const int64_t width = config.pixel_decoder.hidden_dim;
+  if (const int maps = additions.prompt_maps.count(); maps > 0) {
+    table.Mlp(name + ".prompt_map_head", {width, width, maps}, "weight");
+  }
+  if (additions.click_features) {
+    table.Weights(name + ".click_features", {width, config.pixel_decoder.feature_levels * width});
+  }
+  if (additions.pooled_features) {
+    table.Norm(name + ".pooled_norm", width);
+    table.Weights(name + ".pooled_features", {width, width});
+  }
+}
+
 void AddPredictor(TableBuilder& table, const ModelConfig& config) {
   const std::string name = "sem_seg_head.predictor";
   const DecoderConfig& decoder = config.decoder;
@@ -321,6 +337,7 @@ void AddPredictor(TableBuilder& table, const ModelConfig& config) {
   add_box(box);
   for (int i = 0; i < decoder.layers; ++i) add_box(absl::StrCat(name, ".bbox_embed.", i));
 
+  AddAdditions(table, name, config);
   if (decoder.tokens == 0) return;
   table.Mlp(name + ".iou_prediction_head", {width, width, width, 1}, "iou_w", "iou_b");
   table.Add(name + ".mask_tokens.weight", {decoder.tokens, width}, "mask_tokens");

@@ -30,7 +30,7 @@ ARROWS = {
         "model/text",
     ],
     "model/training": ["model/net", "model/data", "model/evaluation"],
-    "model/tools": ["model/net", "model/image"],
+    "model/tools": ["model/training"],
     "server/batching": ["model/base"],
     "server/cache": ["model/segmenter.h"],
     "server/metrics": ["model/base"],

@@ -180,6 +180,29 @@ struct RefineBoxesArgs {
   float epsilon = 1e-5f;          // of the inverse sigmoid
 };
 
+// What the cells of a feature level have of soft masks on a finer grid.
+struct MaskSharesArgs {
+  const float* logits = nullptr;  // [N, height * factor, width * factor]
+  float* shares = nullptr;        // [N, height, width]: mean of sigmoid(logits)
+  float* sums = nullptr;          // [N], of shares
+  int64_t height = 0;
+  int64_t width = 0;
+  int64_t factor = 1;  // at most kMaxPoolingFactor
+};
+inline constexpr int64_t kMaxPoolingFactor = 8;
+
+// out[n] = sum_t shares[n, t] * features[t] / (sums[n] + epsilon)
+struct WeightedMeanArgs {
+  const float* shares = nullptr;    // [N, T]
+  const float* sums = nullptr;      // [N]
+  const float* features = nullptr;  // [T, C]
+  float* out = nullptr;             // [N, C]
+  int64_t masks = 0;
+  int64_t cells = 0;
+  int64_t channels = 0;
+  float epsilon = 0;
+};
+
 struct Kernels {
   const char* isa;      // "avx512", "avx2", "generic"
   int64_t panel_width;  // columns that LinearArgs::panels interleaves
@@ -213,6 +236,9 @@ struct Kernels {
                            int64_t prompt_end);
   void (*prefix_attention)(const PrefixAttentionArgs& args, int64_t row_begin, int64_t row_end);
   void (*sine_boxes)(const SineBoxesArgs& args, int64_t begin, int64_t end);
+  void (*mask_shares)(const MaskSharesArgs& args, int64_t mask_begin, int64_t mask_end);
+  // Over panels of panel_width channels, the last one perhaps not whole.
+  void (*weighted_mean)(const WeightedMeanArgs& args, int64_t panel_begin, int64_t panel_end);
   void (*refine_boxes)(const RefineBoxesArgs& args, int64_t begin, int64_t end);
   // Independent multiply-adds in registers, for measuring a core's peak; returns
   // how many floating-point operations it did.

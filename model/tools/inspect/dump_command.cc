@@ -13,10 +13,10 @@
 #include "model/net/load_model.h"
 #include "model/net/prompt_tensors.h"
 #include "model/tools/inspect/array_writer.h"
-#include "model/tools/inspect/command_line.h"
 #include "model/tools/inspect/dump_words.h"
 #include "model/tools/inspect/prompts_json.h"
 #include "model/tools/inspect/read_file.h"
+#include "model/tools/program/command_line.h"
 #include "model/torch/catch.h"
 #include "model/torch/runtime.h"
 

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "model/net/load_model.h"
 #include "model/tools/inspect/array_writer.h"
-#include "model/tools/inspect/command_line.h"
+#include "model/tools/program/command_line.h"
 #include "model/torch/torch.h"
 
 namespace semsam {

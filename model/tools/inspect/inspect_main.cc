@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "model/tools/inspect/command.h"
 #include "model/tools/inspect/convert_command.h"
 #include "model/tools/inspect/show_command.h"
 #include "model/tools/inspect/tokens_command.h"
+#include "model/tools/program/command.h"
 #ifdef SEMSAM_WITH_TORCH
 #include "model/tools/inspect/dump_command.h"
 #include "model/tools/inspect/vocab_command.h"
@@ -21,5 +21,5 @@ int main(int argc, char** argv) {
 #endif
   };
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  return semsam::RunInspect(commands, arguments, std::cout, std::cerr);
+  return semsam::RunProgram("semsam-inspect", commands, arguments, std::cout, std::cerr);
 }

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "model/base/status_macros.h"
-#include "model/tools/inspect/command_line.h"
+#include "model/tools/program/command_line.h"
 #include "model/weights/config_json.h"
 #include "model/weights/model_file.h"
 #include "model/weights/shown_name.h"

@@ -10,8 +10,8 @@
 #include "model/base/status_macros.h"
 #include "model/text/clean_text.h"
 #include "model/text/tokenizer.h"
-#include "model/tools/inspect/command_line.h"
 #include "model/tools/inspect/text_lines.h"
+#include "model/tools/program/command_line.h"
 #include "nlohmann/json.hpp"
 
 namespace semsam {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "model/tools/inspect/command.h"
+#include "model/tools/program/command.h"
 #include "model/weights/npy.h"
 
 namespace semsam::testing {
@@ -60,7 +60,7 @@ class InspectTest : public ::testing::Test {
     const Command commands[] = {command};
     std::ostringstream out;
     error_.str("");
-    return RunInspect(commands, arguments, out, error_);
+    return RunProgram("semsam-inspect", commands, arguments, out, error_);
   }
 
   std::string Path(const std::string& name) const { return (folder_ / name).string(); }

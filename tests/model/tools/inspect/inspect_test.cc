@@ -3,10 +3,10 @@
 #include <fstream>
 #include <sstream>
 
-#include "model/tools/inspect/command.h"
 #include "model/tools/inspect/convert_command.h"
 #include "model/tools/inspect/show_command.h"
 #include "model/tools/inspect/tokens_command.h"
+#include "model/tools/program/command.h"
 #include "model/weights/model_file.h"
 #include "nlohmann/json.hpp"
 #include "tests/model/weights/test_files.h"
@@ -24,7 +24,7 @@ Result Inspect(const std::vector<std::string>& arguments) {
   const Command commands[] = {ShowCommand(), ConvertCommand(), TokensCommand()};
   std::ostringstream out, err;
   Result result;
-  result.code = RunInspect(commands, arguments, out, err);
+  result.code = RunProgram("semsam-inspect", commands, arguments, out, err);
   result.out = out.str();
   result.err = err.str();
   return result;
@@ -80,7 +80,9 @@ TEST(Inspect, AnOutputThatCannotBeWrittenEndsWithOne) {
   std::ostringstream out, err;
   out.setstate(std::ios::badbit);
   const Command commands[] = {ShowCommand()};
-  EXPECT_EQ(RunInspect(commands, {{"show", "--weights=formula:swin-tiny"}}, out, err), 1);
+  EXPECT_EQ(
+      RunProgram("semsam-inspect", commands, {{"show", "--weights=formula:swin-tiny"}}, out, err),
+      1);
   EXPECT_TRUE(Has(err.str(), "cannot write the output"));
 }
 

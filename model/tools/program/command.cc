@@ -1,4 +1,4 @@
-#include "model/tools/inspect/command.h"
+#include "model/tools/program/command.h"
 
 #include <algorithm>
 
@@ -8,7 +8,6 @@
 namespace semsam {
 namespace {
 
-constexpr char kProgram[] = "semsam-inspect";
 constexpr char kUsageUrl[] = "semsam/usage";
 constexpr int kOk = 0;
 constexpr int kFailed = 1;
@@ -18,16 +17,16 @@ bool AsksForHelp(const std::string& argument) {
   return argument == "--help" || argument == "-h" || argument == "help";
 }
 
-void PrintOverview(std::span<const Command> commands, std::ostream& out) {
-  out << "Usage: " << kProgram << " COMMAND [options]\n\nCommands:\n";
+void PrintOverview(std::string_view program, std::span<const Command> commands, std::ostream& out) {
+  out << "Usage: " << program << " COMMAND [options]\n\nCommands:\n";
   for (const Command& command : commands) {
     out << absl::StrFormat("  %-10s %s\n", command.name, command.summary);
   }
-  out << "\n" << kProgram << " COMMAND --help tells the options of a command.\n";
+  out << "\n" << program << " COMMAND --help tells the options of a command.\n";
 }
 
-void PrintHelp(const Command& command, std::ostream& out) {
-  out << "Usage: " << kProgram << " " << command.name << " [options]\n\n"
+void PrintHelp(std::string_view program, const Command& command, std::ostream& out) {
+  out << "Usage: " << program << " " << command.name << " [options]\n\n"
       << command.summary << ".\n\nOptions:\n"
       << command.help();
 }
@@ -42,23 +41,23 @@ absl::Status UsageError(const absl::Status& status) {
 
 bool IsUsageError(const absl::Status& status) { return status.GetPayload(kUsageUrl).has_value(); }
 
-int RunInspect(std::span<const Command> commands, std::span<const std::string> arguments,
-               std::ostream& out, std::ostream& err) {
+int RunProgram(std::string_view program, std::span<const Command> commands,
+               std::span<const std::string> arguments, std::ostream& out, std::ostream& err) {
   if (arguments.empty() || AsksForHelp(arguments[0])) {
-    PrintOverview(commands, arguments.empty() ? err : out);
+    PrintOverview(program, commands, arguments.empty() ? err : out);
     return arguments.empty() ? kUsage : kOk;
   }
   const auto command = std::find_if(commands.begin(), commands.end(), [&](const Command& known) {
     return arguments[0] == known.name;
   });
   if (command == commands.end()) {
-    err << kProgram << ": unknown command " << arguments[0] << "\n";
-    PrintOverview(commands, err);
+    err << program << ": unknown command " << arguments[0] << "\n";
+    PrintOverview(program, commands, err);
     return kUsage;
   }
   const std::span<const std::string> rest = arguments.subspan(1);
   if (std::find(rest.begin(), rest.end(), "--help") != rest.end()) {
-    PrintHelp(*command, out);
+    PrintHelp(program, *command, out);
     return kOk;
   }
   const absl::Status status = command->run(rest, out);
@@ -66,9 +65,9 @@ int RunInspect(std::span<const Command> commands, std::span<const std::string> a
   if (status.ok() && out.good()) return kOk;
   const std::string message =
       status.ok() ? "cannot write the output" : std::string(status.message());
-  err << kProgram << " " << command->name << ": " << message << "\n";
+  err << program << " " << command->name << ": " << message << "\n";
   if (!IsUsageError(status)) return kFailed;
-  PrintHelp(*command, err);
+  PrintHelp(program, *command, err);
   return kUsage;
 }
 

@@ -1,4 +1,4 @@
-#include "model/tools/inspect/command_line.h"
+#include "model/tools/program/command_line.h"
 
 #include <algorithm>
 

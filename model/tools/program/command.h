@@ -1,10 +1,11 @@
-// What a subcommand of semsam-inspect looks like to main.
-#ifndef SEMSAM_MODEL_TOOLS_INSPECT_COMMAND_H_
-#define SEMSAM_MODEL_TOOLS_INSPECT_COMMAND_H_
+// What a subcommand of a command-line tool looks like to its main.
+#ifndef SEMSAM_MODEL_TOOLS_PROGRAM_COMMAND_H_
+#define SEMSAM_MODEL_TOOLS_PROGRAM_COMMAND_H_
 
 #include <ostream>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 
@@ -29,11 +30,12 @@ struct Command {
 absl::Status UsageError(const absl::Status& status);
 bool IsUsageError(const absl::Status& status);
 
-// Runs one of `commands` as the arguments (without the program's name) ask and
-// returns the exit code: 0, 1 after an error, 2 after a wrong command line.
-int RunInspect(std::span<const Command> commands, std::span<const std::string> arguments,
-               std::ostream& out, std::ostream& err);
+// Runs one of `commands` as the arguments (without the name of the program, which is
+// `program`) ask and returns the exit code: 0, 1 after an error, 2 after a wrong
+// command line.
+int RunProgram(std::string_view program, std::span<const Command> commands,
+               std::span<const std::string> arguments, std::ostream& out, std::ostream& err);
 
 }  // namespace semsam
 
-#endif  // SEMSAM_MODEL_TOOLS_INSPECT_COMMAND_H_
+#endif  // SEMSAM_MODEL_TOOLS_PROGRAM_COMMAND_H_

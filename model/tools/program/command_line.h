@@ -2,8 +2,8 @@
 //
 // Why not absl flags: those are one set for the whole program, so every
 // subcommand would accept, and list in its help, the options of the others.
-#ifndef SEMSAM_MODEL_TOOLS_INSPECT_COMMAND_LINE_H_
-#define SEMSAM_MODEL_TOOLS_INSPECT_COMMAND_LINE_H_
+#ifndef SEMSAM_MODEL_TOOLS_PROGRAM_COMMAND_LINE_H_
+#define SEMSAM_MODEL_TOOLS_PROGRAM_COMMAND_LINE_H_
 
 #include <span>
 #include <string>
@@ -49,4 +49,4 @@ class CommandLine {
 
 }  // namespace semsam
 
-#endif  // SEMSAM_MODEL_TOOLS_INSPECT_COMMAND_LINE_H_
+#endif  // SEMSAM_MODEL_TOOLS_PROGRAM_COMMAND_LINE_H_
