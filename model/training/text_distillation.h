@@ -21,8 +21,7 @@
 namespace semsam {
 
 struct TextDistillationOptions {
-  // That of the default model.
-  TextConfig text = {.width = 192, .layers = 4, .heads = 6, .context = 18, .token_rank = 96};
+  TextConfig text = *SemsamLite().text;
   TextBatchOptions batches;  // its context is that of `text`
   TextLossOptions loss;
   OptimizerOptions optimizer = {
