@@ -149,6 +149,9 @@ at::Tensor TextEncoder::ForwardPadded(absl::Span<const std::vector<int32_t>> seq
           .triu(1);
   at::Tensor x = EmbedTokens(at::tensor(ids).to(device)).view({batch, length, width}) +
                  positions_.slice(0, 0, length);
+  const at::Tensor rows = at::arange(batch, at::kLong).to(device);
+  const at::Tensor end_tensor = at::tensor(ends).to(device);
+  const auto at_ends = [&](const at::Tensor& hidden) { return hidden.index({rows, end_tensor}); };
   const double scale = 1 / std::sqrt(static_cast<double>(width / config_.heads));
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
@@ -158,13 +161,14 @@ at::Tensor TextEncoder::ForwardPadded(absl::Span<const std::vector<int32_t>> seq
     const at::Tensor scores = at::matmul(qkv[0] * scale, qkv[1].transpose(-2, -1)) + future;
     const at::Tensor attended =
         at::matmul(at::softmax(scores, -1), qkv[2]).transpose(1, 2).reshape({batch, length, width});
-    x = FinishLayer(layer, x, attended);
+    // Nobody reads more of the last layer than the ends: a sixth of a step.
+    const bool last = path_ == ops::Path::kTraining && i + 1 == layers_.size();
+    x = last ? FinishLayer(layer, at_ends(x), at_ends(attended)) : FinishLayer(layer, x, attended);
     if (hook) hook(absl::StrCat("text_layer", i), x);
   }
   x = ops::AddLayerNorm(final_norm_, x, {}, path_);
   if (hook) hook("text_last_hidden", x);
-  const at::Tensor rows = at::arange(batch, at::kLong).to(device);
-  return projection_(x.index({rows, at::tensor(ends).to(device)}));
+  return projection_(path_ == ops::Path::kTraining ? x : at_ends(x));
 }
 
 }  // namespace semsam

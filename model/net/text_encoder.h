@@ -36,7 +36,9 @@ class TextEncoder {
   //
   // Hooked outputs, a part at a time: "text_layer0" and so on, "text_last_hidden".
   // Native: [nodes, width] in the order of the tree, of the last layer and the last
-  // hidden state the ends alone. Otherwise [sequences, context or longest, width].
+  // hidden state the ends alone. Reference: [sequences, context, width]. Training:
+  // [sequences, longest, width], of the last layer and the last hidden state the ends
+  // alone, [sequences, width].
   at::Tensor Forward(absl::Span<const std::vector<int32_t>> sequences,
                      const ForwardHook& hook = nullptr) const;
 

@@ -27,6 +27,7 @@ struct Options {
   std::string heads;
   std::string rank;
   std::string rate;
+  std::string average;
   std::string phrases;
   std::string relation;
   std::string threads;
@@ -52,14 +53,14 @@ CommandLine MakeCommandLine(Options& options) {
   add("batch", "N", "names a step; default: 512", &options.batch);
   add("seed", "N", "of everything that is drawn; default: 1", &options.seed);
   add("rate", "R", "learning rate; default: 0.001", &options.rate);
+  add("average", "D", "decay of the averaged weights a step; default: 0.998", &options.average);
   add("phrases", "S", "share of names in a phrase of the ensemble; default: 0.25",
       &options.phrases);
   add("relation", "W", "weight of the relations in the loss; default: 0.1", &options.relation);
   add("width", "N", "of the transformer; default: as in the default model", &options.width);
   add("layers", "N", "of the transformer", &options.layers);
   add("heads", "N", "of the transformer", &options.heads);
-  add("token-rank", "N", "columns of the table of tokens, 0: the width",
-      &options.rank);
+  add("token-rank", "N", "columns of the table of tokens, 0: the width", &options.rank);
   add("threads", "N", "default: one a core", &options.threads);
   line.AddFlag("everything", "learn the held-out names too, measure nothing", &options.everything);
   return line;
@@ -111,6 +112,8 @@ absl::Status Interpret(Options& options) {
   SEMSAM_RETURN_IF_ERROR(ReadInteger("batch", options.batch, distillation.batches.texts));
   SEMSAM_RETURN_IF_ERROR(ReadInteger("seed", options.seed, distillation.batches.seed));
   SEMSAM_RETURN_IF_ERROR(ReadReal("rate", options.rate, distillation.optimizer.learning_rate));
+  SEMSAM_RETURN_IF_ERROR(
+      ReadReal("average", options.average, distillation.optimizer.average_decay));
   SEMSAM_RETURN_IF_ERROR(ReadReal("phrases", options.phrases, distillation.batches.phrase_share));
   SEMSAM_RETURN_IF_ERROR(ReadReal("relation", options.relation, distillation.loss.relation_weight));
   SEMSAM_RETURN_IF_ERROR(ReadInteger("width", options.width, text.width));
