@@ -190,6 +190,9 @@ absl::Status ValidateText(const TextConfig& text) {
   SEMSAM_RETURN_IF_ERROR(Positive(text.vocabulary_size, "text.vocabulary_size"));
   SEMSAM_RETURN_IF_ERROR(Positive(text.mlp_ratio, "text.mlp_ratio"));
   if (text.width % text.heads != 0) return InvalidField("text.heads", "must divide text.width");
+  if (text.token_rank < 0 || text.token_rank > text.width) {
+    return InvalidField("text.token_rank", "must be between 0 and text.width");
+  }
   if (text.context < 3 || text.context > 512) {
     return InvalidField("text.context", "must be between 3 and 512");
   }

@@ -115,6 +115,9 @@ struct TextConfig {
   int context = 18;  // tokens of a text, start and end included
   int vocabulary_size = 49408;
   int mlp_ratio = 4;
+  // Columns of the table of tokens, which a matrix [token_rank, width] widens; 0: the
+  // table is `width` wide and there is no matrix (published).
+  int token_rank = 0;
 
   friend bool operator==(const TextConfig&, const TextConfig&) = default;
 };

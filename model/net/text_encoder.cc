@@ -32,6 +32,10 @@ TextEncoder::TextEncoder(const TextConfig& config, const TensorMap& weights, ops
     : config_(config), path_(path) {
   const std::string tower = absl::StrCat(kPrefix, ".lang_encoder");
   tokens_ = weights.Get(tower + ".token_embedding.weight");
+  if (config_.token_rank > 0) {
+    widen_tokens_ = ops::Linear(weights.Get(tower + ".token_projection").t().contiguous(),
+                                /*bias=*/{}, path_);
+  }
   positions_ = weights.Get(tower + ".positional_embedding");
   for (int i = 0; i < config_.layers; ++i) {
     layers_.push_back(LoadLayer(weights, absl::StrCat(tower, ".resblocks.", i)));
@@ -60,6 +64,11 @@ TextEncoder::Layer TextEncoder::LoadLayer(const TensorMap& weights,
   return layer;
 }
 
+at::Tensor TextEncoder::EmbedTokens(const at::Tensor& ids) const {
+  const at::Tensor rows = tokens_.index_select(0, ids);
+  return config_.token_rank > 0 ? widen_tokens_(rows) : rows;
+}
+
 at::Tensor TextEncoder::FinishLayer(const Layer& layer, const at::Tensor& x,
                                     const at::Tensor& attended) const {
   const at::Tensor middle = layer.output(attended).add_(x);
@@ -72,7 +81,9 @@ at::Tensor TextEncoder::Forward(absl::Span<const std::vector<int32_t>> sequences
                                 const ForwardHook& hook) const {
   std::vector<at::Tensor> rows;
   if (!UsesTree()) {
-    const size_t part = std::max<int64_t>(1, kMaxTokens / config_.context);
+    const size_t part = path_ == ops::Path::kTraining
+                            ? std::max<size_t>(1, sequences.size())
+                            : std::max<int64_t>(1, kMaxTokens / config_.context);
     for (size_t begin = 0; begin < sequences.size(); begin += part) {
       rows.push_back(ForwardPadded(sequences.subspan(begin, part), hook));
     }
@@ -94,7 +105,7 @@ at::Tensor TextEncoder::Forward(absl::Span<const std::vector<int32_t>> sequences
 at::Tensor TextEncoder::ForwardTree(const PrefixTree& tree, const ForwardHook& hook) const {
   const at::Tensor parents = AsTensor(tree.parents());
   const at::Tensor ends = AsTensor(tree.ends());
-  at::Tensor x = tokens_.index_select(0, AsTensor(tree.tokens()))
+  at::Tensor x = EmbedTokens(AsTensor(tree.tokens()))
                      .add_(positions_.index_select(0, AsTensor(tree.positions())));
   const at::Tensor every = at::arange(x.size(0), at::kInt);
   for (size_t i = 0; i < layers_.size(); ++i) {
@@ -111,14 +122,24 @@ at::Tensor TextEncoder::ForwardTree(const PrefixTree& tree, const ForwardHook& h
   return projection_(x);
 }
 
+int64_t TextEncoder::PaddedLength(absl::Span<const std::vector<int32_t>> sequences) const {
+  // What is padded is never read: the published length only costs time.
+  if (path_ != ops::Path::kTraining) return config_.context;
+  size_t longest = 0;
+  for (const std::vector<int32_t>& ids : sequences)
+    longest = std::max(longest, UpToEnd(ids).size());
+  return static_cast<int64_t>(longest);
+}
+
 at::Tensor TextEncoder::ForwardPadded(absl::Span<const std::vector<int32_t>> sequences,
                                       const ForwardHook& hook) const {
   const auto batch = static_cast<int64_t>(sequences.size());
-  const int64_t length = config_.context;
+  const int64_t length = PaddedLength(sequences);
   const int64_t width = config_.width;
   std::vector<int64_t> ids, ends;
   for (const std::vector<int32_t>& sequence : sequences) {
-    ids.insert(ids.end(), sequence.begin(), sequence.end());
+    const auto fits = std::min(static_cast<int64_t>(sequence.size()), length);
+    ids.insert(ids.end(), sequence.begin(), sequence.begin() + fits);
     ids.resize((ends.size() + 1) * length, Tokenizer::kEnd);
     ends.push_back(static_cast<int64_t>(UpToEnd(sequence).size()) - 1);
   }
@@ -126,8 +147,11 @@ at::Tensor TextEncoder::ForwardPadded(absl::Span<const std::vector<int32_t>> seq
   const at::Tensor future =
       at::full({length, length}, -std::numeric_limits<float>::infinity(), tokens_.options())
           .triu(1);
-  at::Tensor x =
-      tokens_.index_select(0, at::tensor(ids).to(device)).view({batch, length, width}) + positions_;
+  at::Tensor x = EmbedTokens(at::tensor(ids).to(device)).view({batch, length, width}) +
+                 positions_.slice(0, 0, length);
+  const at::Tensor rows = at::arange(batch, at::kLong).to(device);
+  const at::Tensor end_tensor = at::tensor(ends).to(device);
+  const auto at_ends = [&](const at::Tensor& hidden) { return hidden.index({rows, end_tensor}); };
   const double scale = 1 / std::sqrt(static_cast<double>(width / config_.heads));
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
@@ -137,13 +161,14 @@ at::Tensor TextEncoder::ForwardPadded(absl::Span<const std::vector<int32_t>> seq
     const at::Tensor scores = at::matmul(qkv[0] * scale, qkv[1].transpose(-2, -1)) + future;
     const at::Tensor attended =
         at::matmul(at::softmax(scores, -1), qkv[2]).transpose(1, 2).reshape({batch, length, width});
-    x = FinishLayer(layer, x, attended);
+    // Nobody reads more of the last layer than the ends: a sixth of a step.
+    const bool last = path_ == ops::Path::kTraining && i + 1 == layers_.size();
+    x = last ? FinishLayer(layer, at_ends(x), at_ends(attended)) : FinishLayer(layer, x, attended);
     if (hook) hook(absl::StrCat("text_layer", i), x);
   }
   x = ops::AddLayerNorm(final_norm_, x, {}, path_);
   if (hook) hook("text_last_hidden", x);
-  const at::Tensor rows = at::arange(batch, at::kLong).to(device);
-  return projection_(x.index({rows, at::tensor(ends).to(device)}));
+  return projection_(path_ == ops::Path::kTraining ? x : at_ends(x));
 }
 
 }  // namespace semsam

@@ -23,18 +23,22 @@ namespace semsam {
 // distinct beginning once, no padding, the last layer for the ends alone. That is
 // exact, because attention is causal, and for the 81 phrases of a word a fifth of
 // the work. A row then depends on its sequence alone, bit for bit. Elsewhere the
-// sequences run as one padded batch, as published.
+// sequences run as one padded batch, as published; on ops::Path::kTraining it is
+// differentiable, as long as its longest sequence, and float32 or float64.
 class TextEncoder {
  public:
   TextEncoder(const TextConfig& config, const TensorMap& weights, ops::Path path);
 
   // Sequences as Tokenizer::Encode gives them for the model's context, at most that
   // long -> [sequences, text_dim], not normalised; read at the first Tokenizer::kEnd.
-  // Memory is bounded: many sequences run in parts.
+  // Memory is bounded: many sequences run in parts, but for training, whose backward
+  // pass needs them all.
   //
   // Hooked outputs, a part at a time: "text_layer0" and so on, "text_last_hidden".
   // Native: [nodes, width] in the order of the tree, of the last layer and the last
-  // hidden state the ends alone. Reference: [sequences, context, width].
+  // hidden state the ends alone. Reference: [sequences, context, width]. Training:
+  // [sequences, longest, width], of the last layer and the last hidden state the ends
+  // alone, [sequences, width].
   at::Tensor Forward(absl::Span<const std::vector<int32_t>> sequences,
                      const ForwardHook& hook = nullptr) const;
 
@@ -53,16 +57,20 @@ class TextEncoder {
 
   Layer LoadLayer(const TensorMap& weights, const std::string& prefix) const;
   bool UsesTree() const { return ops::UseCpuKernel(path_, tokens_); }
+  // ids [N] -> [N, C]
+  at::Tensor EmbedTokens(const at::Tensor& ids) const;
   // x [..., C], attended the same.
   at::Tensor FinishLayer(const Layer& layer, const at::Tensor& x, const at::Tensor& attended) const;
   at::Tensor ForwardTree(const PrefixTree& tree, const ForwardHook& hook) const;
+  int64_t PaddedLength(absl::Span<const std::vector<int32_t>> sequences) const;
   at::Tensor ForwardPadded(absl::Span<const std::vector<int32_t>> sequences,
                            const ForwardHook& hook) const;
 
   TextConfig config_;
   ops::Path path_;
-  at::Tensor tokens_;     // [vocabulary, C]
-  at::Tensor positions_;  // [context, C]
+  at::Tensor tokens_;         // [vocabulary, C or token_rank]
+  ops::Linear widen_tokens_;  // [C, token_rank]; empty without TextConfig::token_rank
+  at::Tensor positions_;      // [context, C]
   std::vector<Layer> layers_;
   ops::LayerNorm final_norm_;
   ops::Linear projection_;  // [text_dim, C]

@@ -106,6 +106,7 @@ void VisitText(Visitor& v, Text& text) {
   v.Int("context", text.context, kMaxWidth);
   v.Int("vocabulary_size", text.vocabulary_size, kMaxTerms);
   v.Int("mlp_ratio", text.mlp_ratio, kMaxWindow);
+  v.IntUnlessZero("token_rank", text.token_rank, kMaxWidth);
 }
 
 template <typename Visitor, typename Vocabulary>
@@ -167,6 +168,10 @@ class Writer {
     json[field] = kBackbones[backbone.index()];
   }
   void Int(const char* field, int value, int) { json[field] = value; }
+  // Of options that the published models are without: absent where they are off.
+  void IntUnlessZero(const char* field, int value, int) {
+    if (value != 0) json[field] = value;
+  }
   void Ints(const char* field, const std::vector<int>& values, int) { json[field] = values; }
   void Bool(const char* field, bool value) { json[field] = value; }
   void Float(const char* field, float value) { json[field] = ShortDouble(value); }
@@ -226,6 +231,11 @@ class Reader {
 
   void Int(const char* field, int& value, int max) {
     if (const Json* json = Field(field); json != nullptr) ReadInt(*json, field, value, max);
+  }
+
+  void IntUnlessZero(const char* field, int& value, int max) {
+    value = 0;
+    if (json_.contains(field)) Int(field, value, max);
   }
 
   void Ints(const char* field, std::vector<int>& values, int max) {

@@ -184,6 +184,9 @@ absl::StatusOr<std::optional<TextConfig>> InferText(const Shapes& shapes, int& t
   SEMSAM_ASSIGN_OR_RETURN(text.width, shapes.Size(projection, 0));
   SEMSAM_ASSIGN_OR_RETURN(text_dim, shapes.Size(projection, 1));
   SEMSAM_ASSIGN_OR_RETURN(text.vocabulary_size, shapes.Size(tokens, 0));
+  if (const std::string widen = tower + ".token_projection"; shapes.Has(widen)) {
+    SEMSAM_ASSIGN_OR_RETURN(text.token_rank, shapes.Size(widen, 0));
+  }
   SEMSAM_ASSIGN_OR_RETURN(text.context, shapes.Size(tower + ".positional_embedding", 0));
   const std::string blocks = tower + ".resblocks.";
   const std::string hidden = blocks + "0.mlp.c_fc.weight";

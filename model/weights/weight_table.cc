@@ -286,7 +286,9 @@ void AddTextEncoder(TableBuilder& table, const std::string& name, const TextConf
   table.Add(name + ".logit_scale", {}, "logit_scale");
   const std::string tower = name + ".lang_encoder";
   table.Add(tower + ".positional_embedding", {text.context, width}, "embed").scale = 0.5f;
-  table.Add(tower + ".token_embedding.weight", {text.vocabulary_size, width}, "text_tokens");
+  const int64_t rank = text.token_rank > 0 ? text.token_rank : width;
+  table.Add(tower + ".token_embedding.weight", {text.vocabulary_size, rank}, "text_tokens");
+  if (text.token_rank > 0) table.Add(tower + ".token_projection", {rank, width}, "x@W");
   for (int i = 0; i < text.layers; ++i) {
     const std::string block = absl::StrCat(tower, ".resblocks.", i);
     table.Add(block + ".attn.in_proj_weight", {3 * width, width}, "text_qkv");

@@ -15,6 +15,7 @@ TEST(ConfigJson, EveryConfigurationComesBackEqual) {
   odd.level_to_token = {2, 0};
   odd.pixel_mean = {0.1f, 1.0f / 3, 3.4e-5f};
   odd.click_size = 0.3f;
+  odd.text->token_rank = 8;
   odd.capabilities = {.box_prompts = false, .object_labels = true, .vocabulary = true};
   ModelConfig convolutional = SwinTiny();
   convolutional.backbone = EfficientNetLiteOf(EfficientNetLiteSize::kLite4);
