@@ -116,6 +116,9 @@ void ReadCriterion(JsonObject object, CriterionOptions& options) {
                               {"many-to-one", PromptMatching::kManyToOne},
                               {"one-to-one", PromptMatching::kOneToOne}},
                              options.matching);
+  object.Get<MaskSampling>("sampling",
+                           {{"points", MaskSampling::kPoints}, {"cells", MaskSampling::kCells}},
+                           options.sampling);
   object.Get("points", options.points.count);
   object.Get("oversample", options.points.oversample);
   object.Get("importance", options.points.importance);

@@ -28,6 +28,7 @@
 //                   "beta1", "beta2", "epsilon", "average_decay",     OptimizerOptions
 //                   "decay_at": [0.9, 0.95], "decay", "warmup_steps", "warmup_start"},
 //     "criterion": {"matching": "many-to-many" | "many-to-one" | "one-to-one",
+//                   "sampling": "points" | "cells",
 //                   "points", "oversample", "importance", "matcher_points",
 //                   "focal_alpha", "focal_gamma", "box_prompt", "denoising",
 //                   "weights": {"mask_bce", "mask_dice", "iou_score", "box_l1",
