@@ -6,7 +6,8 @@
 //                                    object that weight files hold ("semsam.config")
 //     "start": ["a.safetensors"],    weight files that the training starts from; of a
 //                                    name in several, the last one counts. Files of a
-//                                    part of the network will do. The rest is drawn by
+//                                    part of the network will do, and so will
+//                                    "imagenet:PATH" (weights_io.h). The rest is drawn by
 //                                    `seed` as the published code draws it (initialise.h)
 //     "frozen": ["backbone.*"],      what is not trained, by name; '*' stands for any
 //                                    text. The text encoder never is

@@ -1,6 +1,7 @@
 #include "model/training/weights_io.h"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "model/torch/catch.h"
 #include "model/training/glob.h"
 #include "model/training/initialise.h"
+#include "model/weights/import_efficientnet_lite.h"
 #include "model/weights/mapped_file.h"
 #include "model/weights/model_file.h"
 #include "model/weights/pth_reader.h"
@@ -20,6 +22,8 @@
 namespace semsam {
 namespace {
 
+// Of the ImageNet weights of a convolutional backbone.
+constexpr char kImageNet[] = "imagenet:";
 constexpr char kTextEncoder[] = "sem_seg_head.predictor.lang_encoder.";
 constexpr char kLogitScale[] = "sem_seg_head.predictor.lang_encoder.logit_scale";
 
@@ -59,6 +63,17 @@ absl::Status OverwriteByFormula(const std::string& spec, const std::vector<Weigh
   return absl::OkStatus();
 }
 
+absl::Status OverwriteByImageNet(const std::string& path, const std::vector<WeightSpec>& table,
+                                 NamedTensors& weights) {
+  SEMSAM_ASSIGN_OR_RETURN(const ImportedBackbone imported, ImportEfficientNetLite(path));
+  for (const auto& [name, tensor] : imported.weights) {
+    TensorView view = tensor;
+    view.name = name;
+    SEMSAM_RETURN_IF_ERROR(Overwrite(table, view, weights));
+  }
+  return absl::OkStatus();
+}
+
 // The tensors of a file, of a part of the network too.
 absl::Status OverwriteByFile(const std::string& path, const std::vector<WeightSpec>& table,
                              NamedTensors& weights) {
@@ -82,8 +97,14 @@ absl::Status OverwriteByFile(const std::string& path, const std::vector<WeightSp
   return absl::OkStatus();
 }
 
-bool OverwritesByFormula(const std::string& spec) {
-  return absl::StartsWith(spec, "formula:") || absl::EndsWith(spec, ".tsv");
+absl::Status OverwriteBy(const std::string& spec, const std::vector<WeightSpec>& table,
+                         NamedTensors& weights) {
+  if (absl::StartsWith(spec, kImageNet)) {
+    return OverwriteByImageNet(spec.substr(std::size(kImageNet) - 1), table, weights);
+  }
+  const bool by_formula = absl::StartsWith(spec, "formula:") || absl::EndsWith(spec, ".tsv");
+  return by_formula ? OverwriteByFormula(spec, table, weights)
+                    : OverwriteByFile(spec, table, weights);
 }
 
 }  // namespace
@@ -92,10 +113,7 @@ absl::StatusOr<NamedTensors> StartWeights(const Recipe& recipe) {
   SEMSAM_ASSIGN_OR_RETURN(NamedTensors weights, InitialWeights(recipe.model, recipe.seed));
   const std::vector<WeightSpec> table = WeightTable(recipe.model);
   for (const std::string& path : recipe.start) {
-    const absl::Status status = CatchTorch([&] {
-      return OverwritesByFormula(path) ? OverwriteByFormula(path, table, weights)
-                                       : OverwriteByFile(path, table, weights);
-    });
+    const absl::Status status = CatchTorch([&] { return OverwriteBy(path, table, weights); });
     if (status.ok()) continue;
     return absl::StrContains(status.message(), path) ? status : Annotate(status, path);
   }

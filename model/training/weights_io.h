@@ -13,8 +13,9 @@
 namespace semsam {
 
 // Drawn by the recipe's seed, then overwritten by what its start files hold, float32
-// on the CPU. A start file is anything that ModelFile::Open takes, or a safetensors
-// or .pth file with tensors of a part of the network. Errors name the file: a tensor
+// on the CPU. A start file is anything that ModelFile::Open takes, a safetensors or
+// .pth file with tensors of a part of the network, or "imagenet:PATH", what
+// ImportEfficientNetLite reads. Errors name the file: a tensor
 // that the network does not have or has in another shape, a file without tensors.
 absl::StatusOr<NamedTensors> StartWeights(const Recipe& recipe);
 
