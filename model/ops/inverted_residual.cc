@@ -17,6 +17,7 @@ constexpr int64_t kWholeFloats = 768 * 1024;
 // Strips of two threads overlap by the kernel's rows, which both compute. More than one
 // row in this many, and the map is made whole as well.
 constexpr int64_t kOverlapShare = 16;
+constexpr int64_t kImageKernel = 3;
 
 // Rows or columns that a convolution takes and gives.
 struct Side {
@@ -146,7 +147,7 @@ class InvertedResidual::Run {
                                .y_stride = layout_.row_floats,
                                .n = first.outputs,
                                .relu6 = true};
-    if (block_.image_kernel_ == 0) return cpu::BestKernels().pointwise(args);
+    if (!block_.of_image_) return cpu::BestKernels().pointwise(args);
     args.x = patches;
     args.rows = 1;
     for (int64_t row = begin; row < begin + count; ++row, args.y += layout_.row_floats) {
@@ -155,23 +156,25 @@ class InvertedResidual::Run {
     }
   }
 
-  // [width, C * k * k] of what row `row` of the hidden map sees of the image.
+  // [width, C * 9] of what row `row` of the hidden map sees of the image.
   void GatherPatches(int64_t row, float* patches) const {
     const Side& rows = layout_.image_rows;
     const Side& columns = layout_.image_columns;
-    const int64_t kernel = block_.image_kernel_;
     const int64_t taps = block_.first_.inputs;
-    for (int64_t plane = 0; plane < taps / (kernel * kernel); ++plane) {
-      for (int64_t ky = 0; ky < kernel; ++ky) {
-        const int64_t y = 2 * row + ky - rows.before;
-        const bool outside = y < 0 || y >= rows.inputs;
-        const float* source = x_ + (plane * rows.inputs + (outside ? 0 : y)) * columns.inputs;
-        float* target = patches + (plane * kernel + ky) * kernel;
-        for (int64_t pixel = 0; pixel < columns.outputs; ++pixel, target += taps) {
-          for (int64_t kx = 0; kx < kernel; ++kx) {
-            const int64_t x = 2 * pixel + kx - columns.before;
-            target[kx] = outside || x < 0 || x >= columns.inputs ? 0.0f : source[x];
-          }
+    for (int64_t line = 0; line < taps / kImageKernel; ++line) {  // of all planes
+      const int64_t plane = line / kImageKernel;
+      const int64_t y = 2 * row + line % kImageKernel - rows.before;
+      const bool inside = y >= 0 && y < rows.inputs;
+      const float* source = x_ + (plane * rows.inputs + (inside ? y : 0)) * columns.inputs;
+      float* target = patches + line * kImageKernel;
+      for (int64_t pixel = 0; pixel < columns.outputs; ++pixel, target += taps) {
+        const int64_t x = 2 * pixel - columns.before;
+        if (inside && x >= 0 && x + kImageKernel <= columns.inputs) {
+          std::memcpy(target, source + x, Bytes(kImageKernel));
+          continue;
+        }
+        for (int64_t i = 0; i < kImageKernel; ++i) {
+          target[i] = inside && x + i >= 0 && x + i < columns.inputs ? source[x + i] : 0.0f;
         }
       }
     }
@@ -196,7 +199,9 @@ InvertedResidual::InvertedResidual(const InvertedResidualWeights& weights)
   if (!weights.first.weight.defined()) return;
   first_ = Prepare(weights.first);
   TORCH_CHECK(first_.outputs == hidden_, "an inverted residual whose parts do not fit");
-  if (weights.first.weight.size(2) > 1) image_kernel_ = weights.first.weight.size(2);
+  of_image_ = weights.first.weight.size(2) > 1;
+  TORCH_CHECK(!of_image_ || weights.first.weight.size(2) == kImageKernel,
+              "an image is convolved by 3x3 kernels alone");
 }
 
 InvertedResidual::Pointwise InvertedResidual::Prepare(const Convolution& convolution) {
@@ -212,9 +217,9 @@ InvertedResidual::Layout InvertedResidual::MakeLayout(const at::Tensor& x) const
   Layout layout;
   int64_t height = x.size(1);
   int64_t width = x.size(2);
-  if (image_kernel_ > 0) {
-    layout.image_rows = SameSide(x.size(2), image_kernel_, 2);
-    layout.image_columns = SameSide(x.size(3), image_kernel_, 2);
+  if (of_image_) {
+    layout.image_rows = SameSide(x.size(2), kImageKernel, 2);
+    layout.image_columns = SameSide(x.size(3), kImageKernel, 2);
     height = layout.image_rows.outputs;
     width = layout.image_columns.outputs;
     layout.patch_floats = width * first_.inputs;
@@ -233,49 +238,57 @@ at::Tensor InvertedResidual::operator()(const at::Tensor& x) const {
   const int64_t outputs = layout.rows.outputs;
   at::Tensor y =
       at::empty({batch, outputs, layout.columns.outputs, project_.outputs}, input.options());
-  const auto run = [&](int64_t image) {
-    return Run(*this, layout, input.const_data_ptr<float>() + image * input.stride(0),
-               y.mutable_data_ptr<float>() + image * y.stride(0));
-  };
-
   const int64_t threads = at::get_num_threads();
   const int64_t parts = std::clamp<int64_t>((threads + batch - 1) / batch, 1, outputs);
-  const int64_t hidden_floats = layout.rows.padded * layout.row_floats;
-  const int64_t row_floats = stride_ * layout.row_floats + layout.output_floats;
   const int64_t overlap = (parts - 1) * (kernel_ - stride_) * kOverlapShare;
-  if (image_kernel_ > 0 || (hidden_floats > kWholeFloats && overlap <= layout.rows.padded)) {
-    const int64_t strip =
-        std::max<int64_t>(1, (kStripFloats - (kernel_ - stride_) * layout.row_floats) / row_floats);
-    const int64_t floats = ((strip - 1) * stride_ + kernel_) * layout.row_floats +
-                           strip * layout.output_floats + layout.patch_floats;
-    at::Tensor scratch = at::empty({batch * parts, floats}, input.options());
-    float* const scratches = scratch.mutable_data_ptr<float>();
-    at::parallel_for(0, batch * parts, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t part = begin; part < end; ++part) {
-        const int64_t of_image = part % parts;
-        run(part / parts)
-            .Strips(outputs * of_image / parts, outputs * (of_image + 1) / parts, strip,
-                    scratches + part * floats);
-      }
-    });
-    return y;
+  const bool small = layout.rows.padded * layout.row_floats <= kWholeFloats;
+  if (of_image_ || (!small && overlap <= layout.rows.padded)) {
+    MakeStrips(layout, parts, input, y);
+  } else {
+    MakeWhole(layout, input, y);
   }
+  return y;
+}
 
-  at::Tensor hidden = at::empty({hidden_floats}, input.options());
-  at::Tensor scratch = at::empty({outputs * layout.output_floats}, input.options());
+void InvertedResidual::MakeStrips(const Layout& layout, int64_t parts, const at::Tensor& x,
+                                  at::Tensor& y) const {
+  const int64_t outputs = layout.rows.outputs;
+  const int64_t again = (kernel_ - stride_) * layout.row_floats;  // shared with the next strip
+  const int64_t row = stride_ * layout.row_floats + layout.output_floats;
+  const int64_t strip = std::max<int64_t>(1, (kStripFloats - again) / row);
+  const int64_t floats = strip * row + again + layout.patch_floats;
+  const int64_t tasks = x.size(0) * parts;
+  at::Tensor scratch = at::empty({tasks, floats}, x.options());
+  float* const scratches = scratch.mutable_data_ptr<float>();
+  const float* const from = x.const_data_ptr<float>();
+  float* const to = y.mutable_data_ptr<float>();
+  at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t image = task / parts;
+      const int64_t part = task % parts;
+      const Run run(*this, layout, from + image * x.stride(0), to + image * y.stride(0));
+      run.Strips(outputs * part / parts, outputs * (part + 1) / parts, strip,
+                 scratches + task * floats);
+    }
+  });
+}
+
+void InvertedResidual::MakeWhole(const Layout& layout, const at::Tensor& x, at::Tensor& y) const {
+  at::Tensor hidden = at::empty({layout.rows.padded, layout.row_floats}, x.options());
+  at::Tensor scratch = at::empty({layout.rows.outputs, layout.output_floats}, x.options());
   float* const map = hidden.mutable_data_ptr<float>();
   float* const finished = scratch.mutable_data_ptr<float>();
-  for (int64_t image = 0; image < batch; ++image) {
-    const Run one = run(image);
+  for (int64_t image = 0; image < x.size(0); ++image) {
+    const Run run(*this, layout, x.const_data_ptr<float>() + image * x.stride(0),
+                  y.mutable_data_ptr<float>() + image * y.stride(0));
     at::parallel_for(0, layout.rows.padded, 1, [&](int64_t begin, int64_t end) {
-      one.MakeHidden(begin, end, map + begin * layout.row_floats, nullptr);
+      run.MakeHidden(begin, end, map + begin * layout.row_floats, /*patches=*/nullptr);
     });
-    at::parallel_for(0, outputs, 1, [&](int64_t begin, int64_t end) {
-      one.Finish(begin, end, map + begin * stride_ * layout.row_floats,
+    at::parallel_for(0, layout.rows.outputs, 1, [&](int64_t begin, int64_t end) {
+      run.Finish(begin, end, map + begin * stride_ * layout.row_floats,
                  finished + begin * layout.output_floats);
     });
   }
-  return y;
 }
 
 }  // namespace semsam::ops

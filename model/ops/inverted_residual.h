@@ -18,7 +18,7 @@ struct Convolution {
 };
 
 struct InvertedResidualWeights {
-  // A k x k convolution of stride 2 of the image itself, a 1x1 convolution, or nothing
+  // A 3x3 convolution of stride 2 of the image itself, a 1x1 convolution, or nothing
   // (no weight): what the depthwise one works on.
   Convolution first;
   Convolution depthwise;  // 3x3 or 5x5, a multiple of 16 channels
@@ -40,7 +40,7 @@ class InvertedResidual {
   at::Tensor operator()(const at::Tensor& x) const;
 
  private:
-  // A 1x1 convolution, or a k x k one over gathered patches.
+  // A 1x1 convolution, or a 3x3 one over gathered patches.
   struct Pointwise {
     at::Tensor panels;  // undefined: there is none
     at::Tensor bias;    // padded to whole panels
@@ -52,9 +52,13 @@ class InvertedResidual {
 
   static Pointwise Prepare(const Convolution& convolution);
   Layout MakeLayout(const at::Tensor& x) const;
+  // Images in `parts` parts, each strip by strip on one thread.
+  void MakeStrips(const Layout& layout, int64_t parts, const at::Tensor& x, at::Tensor& y) const;
+  // The whole hidden map, then the rest.
+  void MakeWhole(const Layout& layout, const at::Tensor& x, at::Tensor& y) const;
 
   Pointwise first_;
-  int64_t image_kernel_ = 0;  // of `first`; 0: it is no convolution of the image
+  bool of_image_ = false;  // what `first` convolves
   Pointwise project_;
   at::Tensor depthwise_;  // [k * k, C]
   at::Tensor depthwise_bias_;

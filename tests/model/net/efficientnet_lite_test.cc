@@ -3,12 +3,14 @@
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
-#include <algorithm>
+#include <array>
+#include <cmath>
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +18,7 @@
 #include "model/weights/formula.h"
 #include "model/weights/import_efficientnet_lite.h"
 #include "model/weights/mapped_file.h"
+#include "model/weights/model_file.h"
 #include "model/weights/pth_reader.h"
 #include "model/weights/weight_table.h"
 
@@ -91,6 +94,32 @@ TEST(EfficientNetLite, NeitherThreadsNorTheBatchChangeABit) {
   const Features together = FeaturesOf(Small(), weights, ops::Path::kNative, images);
   at::set_num_threads(threads);
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(at::equal(alone[i][0], together[i][1])) << i;
+}
+
+// The backbone in its place: a model file, a whole network, an encode.
+TEST(EfficientNetLite, ServesAModelFromItsFile) {
+  ModelConfig config = SwinTiny();
+  config.name = "tiny-convolutional";
+  config.backbone = Small();
+  absl::StatusOr<TensorSet> set = FormulaTensors(WeightTable(config));
+  ASSERT_TRUE(set.ok()) << set.status();
+  const absl::StatusOr<WeightMap> weights = ResolveWeights(config, std::move(set->tensors));
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  const std::string path =
+      std::filesystem::temp_directory_path() / absl::StrCat("semsam-backbone-", getpid());
+  const absl::Status written = WriteModel(path, config, *weights, {}, DType::kFloat16);
+  ASSERT_TRUE(written.ok()) << written;
+  const auto native = LoadModel(path, at::kCPU, ops::Path::kNative);
+  const auto reference = LoadModel(path, at::kCPU, ops::Path::kReference);
+  std::filesystem::remove(path);
+  ASSERT_TRUE(native.ok()) << native.status();
+  ASSERT_TRUE(reference.ok()) << reference.status();
+  EXPECT_EQ(native->network->config(), config);
+  at::manual_seed(6);
+  const at::Tensor image = at::randn({1, 3, 96, 64});
+  const at::Tensor ours = native->network->Encode(image)[0].memory.memory;
+  const at::Tensor expected = reference->network->Encode(image)[0].memory.memory;
+  EXPECT_LT(Difference(ours, expected), 1e-4);
 }
 
 double Mix(const Features& features) {
