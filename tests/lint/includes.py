@@ -55,6 +55,7 @@ ARROWS = {
     "tests/model/net": ["model/net", "model/image"],
     # Scratch folders and fixtures.
     "tests/model/data": ["model/data"],
+    "tests/model/tools/train": ["model/tools", "tests/model/data"],
     # The published losses are those of network outputs.
     "tests/model/training": ["model/training", "tests/model/net", "tests/model/data"],
 }
