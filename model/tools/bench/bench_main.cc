@@ -111,14 +111,16 @@ struct Masks {
 Masks Click(const Side& side, int count, bool every_layer) {
   const std::vector<ops::PyramidMemory> memories = {side.features.front().memory};
   const SemanticSam& network = *side.model.network;
-  const DecoderOutput output = network.decoder().Forward(MakeClicks(memories, count), every_layer);
+  const DecoderInput input = MakeClicks(memories, count);
+  const DecoderOutput output = network.decoder().Forward(input, every_layer);
+  const auto heads = [&](const at::Tensor& queries) -> Masks {
+    const ImageFeatures& image = side.features.front();
+    const at::Tensor logits = network.PredictMasks(queries, image, input.boxes.slice(1, 0, 2));
+    return {logits, network.decoder().PredictIous(network.LabelQueries(queries, logits, image))};
+  };
   // As published: masks and scores after every layer, all but the last dropped.
-  for (size_t i = 0; i + 1 < output.layers.size(); ++i) {
-    network.PredictMasks(output.layers[i].twice, side.features.front());
-    network.decoder().PredictIous(output.layers[i].twice);
-  }
-  return {network.PredictMasks(output.queries, side.features.front()),
-          network.decoder().PredictIous(output.queries)};
+  for (size_t i = 0; i + 1 < output.layers.size(); ++i) heads(output.layers[i].twice);
+  return heads(output.queries);
 }
 
 struct Fidelity {

@@ -55,12 +55,15 @@ Outcome Decode(const Side& side, const Grid& grid, const Manner& manner) {
         .point_or_box = PromptRows(chunk),
         .prompts_per_group = manner.joint ? static_cast<int64_t>(count) : 1};
     const DecoderOutput output = network.decoder().Forward(input, manner.every_layer);
-    for (size_t i = 0; i + 1 < output.layers.size(); ++i) {
-      network.PredictMasks(output.layers[i].twice, features);
-      network.decoder().PredictIous(output.layers[i].twice);
-    }
-    ious.push_back(network.decoder().PredictIous(output.queries));
-    areas.push_back((network.PredictMasks(output.queries, features) > 0).sum(1));
+    const auto heads = [&](const at::Tensor& queries) -> Outcome {
+      const at::Tensor logits = network.PredictMasks(queries, features, input.boxes.slice(1, 0, 2));
+      const at::Tensor labels = network.LabelQueries(queries, logits, features);
+      return {network.decoder().PredictIous(labels), (logits > 0).sum(1)};
+    };
+    for (size_t i = 0; i + 1 < output.layers.size(); ++i) heads(output.layers[i].twice);
+    const Outcome last = heads(output.queries);
+    ious.push_back(last.ious);
+    areas.push_back(last.areas);
   }
   return {at::cat(ious), at::cat(areas)};
 }

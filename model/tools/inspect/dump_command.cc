@@ -101,30 +101,34 @@ absl::Status DecodeAndWrite(const SemanticSam& network, const Encoded& image,
                             const WordEmbeddings& words, const PromptGroup& group,
                             const Options& options, ArrayWriter& writer) {
   const std::vector<ops::PyramidMemory> memories = {image.features.memory};
-  const Decoder& decoder = network.decoder();
-  const DecoderOutput output =
-      decoder.Forward(MakeInput(image, memories, group, image.features.memory.memory.device()),
-                      /*every_layer=*/true);
+  const DecoderInput input =
+      MakeInput(image, memories, group, image.features.memory.memory.device());
+  const DecoderOutput output = network.decoder().Forward(input, /*every_layer=*/true);
+  const auto heads = [&](const at::Tensor& queries, const at::Tensor& references) {
+    return network.Predict({.queries = queries,
+                            .box_queries = queries,
+                            .references = references,
+                            .centres = input.boxes.slice(1, 0, 2)},
+                           image.features);
+  };
+  const Predictions last = heads(output.queries, output.last_reference);
   const int64_t prompts = static_cast<int64_t>(group.prompts.size());
   const auto write = [&](const char* what, const at::Tensor& tensor) {
     return writer.Write(absl::StrCat(group.name, "_", what), tensor);
   };
-  SEMSAM_RETURN_IF_ERROR(
-      write("pred_masks", network.PredictMasks(output.queries, image.features)
-                              .view({-1, image.features.grid.height, image.features.grid.width})));
-  SEMSAM_RETURN_IF_ERROR(
-      write("pred_ious", decoder.PredictIous(output.queries).view({prompts, -1})));
-  SEMSAM_RETURN_IF_ERROR(
-      write("pred_boxes", decoder.PredictBoxes(output.queries, output.last_reference)));
+  SEMSAM_RETURN_IF_ERROR(write("pred_masks", last.masks));
+  SEMSAM_RETURN_IF_ERROR(write("pred_ious", last.ious.view({prompts, -1})));
+  SEMSAM_RETURN_IF_ERROR(write("pred_boxes", last.boxes));
   SEMSAM_RETURN_IF_ERROR(write("refs", at::stack(output.references)));
   SEMSAM_RETURN_IF_ERROR(
-      WriteClassLogits(network.class_heads(), words, group.name, output.queries, writer));
+      WriteClassLogits(network.class_heads(), words, group.name, last.label_queries, writer));
   if (!options.every_layer) return absl::OkStatus();
 
   std::vector<at::Tensor> boxes, ious;
   for (size_t i = 0; i < output.layers.size(); ++i) {
-    boxes.push_back(decoder.PredictBoxes(output.layers[i].twice, output.references[i]));
-    ious.push_back(decoder.PredictIous(output.layers[i].twice).view({prompts, -1}));
+    const Predictions said = heads(output.layers[i].twice, output.references[i]);
+    boxes.push_back(said.boxes);
+    ious.push_back(said.ious.view({prompts, -1}));
   }
   SEMSAM_RETURN_IF_ERROR(write("boxes_all", at::stack(boxes)));
   SEMSAM_RETURN_IF_ERROR(write("ious_all", at::stack(ious)));

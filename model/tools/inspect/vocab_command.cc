@@ -174,14 +174,16 @@ absl::Status VocabRun::WriteLayers() {
   const DecoderOutput& output = run_.output;
   // What the heads make of the queries before the first layer.
   const at::Tensor first = decoder.Norm(run_.selected.content);
-  std::vector<at::Tensor> logits = {Classes(first)};
+  const at::Tensor first_masks = network_.PredictMasks(first, features_);
+  std::vector<at::Tensor> logits = {Classes(network_.LabelQueries(first, first_masks, features_))};
   std::vector<at::Tensor> boxes = {run_.selected.references};
   SEMSAM_RETURN_IF_ERROR(writer_.Write("interm_boxes", boxes[0]));
   SEMSAM_RETURN_IF_ERROR(writer_.Write("interm_logits", logits[0]));
-  SEMSAM_RETURN_IF_ERROR(
-      writer_.Write("interm_masks", Maps(network_.PredictMasks(first, features_))));
+  SEMSAM_RETURN_IF_ERROR(writer_.Write("interm_masks", Maps(first_masks)));
   for (size_t i = 0; i + 1 < output.layers.size(); ++i) {
-    logits.push_back(Classes(output.layers[i].twice));
+    const at::Tensor& queries = output.layers[i].twice;
+    const at::Tensor masks = network_.PredictMasks(queries, features_);
+    logits.push_back(Classes(network_.LabelQueries(queries, masks, features_)));
     boxes.push_back(decoder.PredictBoxes(output.layers[i].once, output.references[i]));
   }
   SEMSAM_RETURN_IF_ERROR(writer_.Write("refs", at::stack(output.references)));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 
 #include "model/base/errors.h"
@@ -10,8 +11,8 @@ namespace semsam {
 namespace {
 
 TEST(ModelConfig, PublishedAndTestConfigurationsAreValid) {
-  for (const ModelConfig& config :
-       {SwinT(), SwinL(), OpenSeedSwinT(), SwinTiny(), SwinTinyWordless()}) {
+  for (const ModelConfig& config : {SwinT(), SwinL(), OpenSeedSwinT(), SwinTiny(),
+                                    SwinTinyWordless(), SwinTinyExtended(), SemsamLite()}) {
     EXPECT_TRUE(Validate(config).ok()) << config.name << ": " << Validate(config);
   }
 }
@@ -41,6 +42,16 @@ TEST(ModelConfig, ValidateNamesTheField) {
       {"pixel_decoder.hidden_dim", [](ModelConfig& c) { c.pixel_decoder.hidden_dim = 250; }},
       {"pixel_decoder.feature_levels", [](ModelConfig& c) { c.pixel_decoder.feature_levels = 9; }},
       {"decoder.heads", [](ModelConfig& c) { c.decoder.heads = 7; }},
+      {"decoder.additions.prompt_maps.sigmas",
+       [](ModelConfig& c) {
+         c.decoder.additions.prompt_maps.sigmas = {0.1f, 0};
+       }},
+      {"decoder.additions.prompt_maps.ramps",
+       [](ModelConfig& c) { c.decoder.additions.prompt_maps.ramps = {NAN}; }},
+      {"decoder.additions.prompt_maps.ramps",
+       [](ModelConfig& c) {
+         c.decoder.additions.prompt_maps.ramps = std::vector<float>(17, 0.1f);
+       }},
       {"level_to_token",
        [](ModelConfig& c) {
          c.level_to_token = {0, 0};
@@ -58,6 +69,16 @@ TEST(ModelConfig, ValidateNamesTheField) {
     const absl::Status status = Validate(config);
     EXPECT_EQ(ErrorField(status), test.field) << status;
   }
+}
+
+TEST(ModelConfig, WhatIsAddedToPromptsNeedsPrompts) {
+  ModelConfig config = OpenSeedSwinT();
+  config.decoder.additions.pooled_features = true;
+  EXPECT_TRUE(Validate(config).ok()) << Validate(config);
+  config.decoder.additions.click_features = true;
+  EXPECT_EQ(ErrorField(Validate(config)), "decoder.additions.click_features");
+  config.decoder.additions.prompt_maps = LitePromptMaps();
+  EXPECT_EQ(ErrorField(Validate(config)), "decoder.additions.prompt_maps");
 }
 
 }  // namespace

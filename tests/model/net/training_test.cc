@@ -3,66 +3,33 @@
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
-#include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "model/net/load_model.h"
+#include "tests/model/net/training_fixture.h"
 
 namespace semsam {
 namespace {
 
-constexpr char kPredictor[] = "sem_seg_head.predictor.";
+using testing::kPredictor;
 
-// A tiny model whose weights learn, one picture, three prompts and five words.
-class Training : public ::testing::Test {
+class Training : public testing::TrainingFixture {
  protected:
-  void SetUp() override {
-    at::manual_seed(5);
-    auto file = ModelFile::Open("formula:swin-tiny");
-    ASSERT_TRUE(file.ok()) << file.status();
-    config_ = (*file)->config();
-    auto weights = CopyWeights((*file)->weights(), at::kCPU);
-    ASSERT_TRUE(weights.ok()) << weights.status();
-    for (const auto& [name, tensor] : *weights) {
-      weights_[name] = tensor.to(at::kDouble).requires_grad_(true);
-    }
-    // Not whole windows at any stage: padding and shifts take part.
-    image_ = at::randn({2, 3, 96, 64}, at::kDouble);
-    boxes_ = at::tensor({0.3, 0.4, 0.005, 0.005, 0.7, 0.2, 0.005, 0.005, 0.5, 0.6, 0.4, 0.5},
-                        at::kDouble)
-                 .view({3, 4});
-    text_ = at::randn({5, config_.decoder.text_dim}, at::kDouble);
-    text_ = text_ / text_.norm(2, {1}, /*keepdim=*/true);
-  }
-
-  // As a step of a trainer does, from the weights as they are.
-  SemanticSam Network() const { return {config_, TensorMap(weights_), path_}; }
-
-  // A sum over all of `tensor` in which every element has its own weight.
-  static at::Tensor Mix(const at::Tensor& tensor) {
-    return (tensor * at::arange(1, tensor.numel() + 1, tensor.options()).sin().view_as(tensor))
-        .mean();
-  }
+  void SetUp() override { Load("formula:swin-tiny"); }
 
   // What the losses of one layer read.
   at::Tensor HeadLoss(const SemanticSam& network, const at::Tensor& queries,
                       const at::Tensor& references, const ImageFeatures& image) const {
     return Mix(network.PredictMasks(queries, image)) +
-           Mix(network.decoder().PredictBoxes(queries, references)) +
-           Mix(network.class_heads().Logits(LabelHead::kObject, queries, text_)) +
-           Mix(network.class_heads().Logits(LabelHead::kPart, queries, text_));
+           Mix(network.decoder().PredictBoxes(queries, references)) + LabelLoss(network, queries);
   }
 
   DecoderOutput RunPrompts(const SemanticSam& network,
                            const std::vector<ImageFeatures>& images) const {
     const std::vector<ops::PyramidMemory> memories = {images[0].memory, images[1].memory};
-    return network.decoder().Forward({.images = memories,
-                                      .image_of_prompt = {0, 1, 0},
-                                      .boxes = boxes_,
-                                      .point_or_box = at::tensor({1, 1, 0}, at::kLong)},
-                                     /*every_layer=*/true);
+    DecoderInput prompts = Prompts();
+    prompts.images = memories;
+    return network.decoder().Forward(prompts, /*every_layer=*/true);
   }
 
   at::Tensor PromptLoss() const {
@@ -100,45 +67,6 @@ class Training : public ::testing::Test {
     }
     return loss;
   }
-
-  // The directional derivative of PromptLoss by weight `name` along a random
-  // direction, against central differences.
-  void ExpectCentralDifference(const std::string& name) {
-    ASSERT_TRUE(weights_.contains(name)) << name;
-    const at::Tensor weight = weights_[name].detach();
-    const at::Tensor gradient = weights_[name].grad();
-    ASSERT_TRUE(gradient.defined()) << name;
-    const c10::NoGradGuard no_grad;
-    constexpr double kStep = 1e-6;
-    const at::Tensor kept = weight.clone();
-    const at::Tensor direction = at::randn_like(weight);
-    const double expected = (gradient * direction).sum().item<double>();
-    weight.copy_(kept + direction * kStep);
-    const double above = PromptLoss().item<double>();
-    weight.copy_(kept - direction * kStep);
-    const double below = PromptLoss().item<double>();
-    weight.copy_(kept);
-    const double actual = (above - below) / (2 * kStep);
-    EXPECT_NEAR(actual, expected, 1e-4 * std::abs(expected) + 1e-8) << name;
-    EXPECT_NE(expected, 0) << name;
-  }
-
-  std::vector<std::string> WithoutGradient() const {
-    std::vector<std::string> names;
-    for (const auto& [name, tensor] : weights_) {
-      if (!tensor.grad().defined() || tensor.grad().abs().max().item<double>() == 0) {
-        names.push_back(name);
-      }
-    }
-    return names;
-  }
-
-  ops::Path path_ = ops::Path::kTraining;
-  ModelConfig config_;
-  std::map<std::string, at::Tensor> weights_;
-  at::Tensor image_;
-  at::Tensor boxes_;
-  at::Tensor text_;
 };
 
 // One decoder layer: with more, a layer deliberately does not train through the
@@ -179,7 +107,7 @@ TEST_F(Training, GradientsOfPromptsEqualCentralDifferences) {
         predictor + "class_embed",
         predictor + "class_embed_part",
         predictor + "lang_encoder.logit_scale"}) {
-    ExpectCentralDifference(name);
+    ExpectCentralDifference(name, [&] { return PromptLoss(); });
   }
 }
 
@@ -196,7 +124,7 @@ TEST_F(Training, EveryWeightThatPromptsAndWordsUseLearns) {
 
 TEST_F(Training, ALayerDoesNotTrainThroughTheBoxItIsGiven) {
   const auto box_gradient = [&](const auto& loss) {
-    for (auto& [name, tensor] : weights_) tensor.mutable_grad() = at::Tensor();
+    ForgetGradients();
     const SemanticSam network = Network();
     loss(RunPrompts(network, network.Encode(image_))).backward();
     return weights_[std::string(kPredictor) + "_bbox_embed.layers.0.weight"].grad();
@@ -207,6 +135,66 @@ TEST_F(Training, ALayerDoesNotTrainThroughTheBoxItIsGiven) {
   EXPECT_TRUE(box_gradient([](const DecoderOutput& output) {
                 return output.last_reference.sum();
               }).defined());
+}
+
+// With one layer more, a box would reach back through the boxes before it.
+TEST_F(Training, ABoxTrainsOneLayerBackAlone) {
+  const SemanticSam network = Network();
+  const std::vector<ImageFeatures> images = network.Encode(image_);
+  const std::vector<ops::PyramidMemory> memories = {images[0].memory};
+  const at::Tensor references = boxes_.clone().requires_grad_(true);
+  const DecoderOutput output = network.decoder().Forward(
+      QueryInput{.images = memories,
+                 .image_of_query = {0, 0, 0},
+                 .content = at::randn({3, config_.pixel_decoder.hidden_dim}, at::kDouble),
+                 .references = references,
+                 .queries_per_group = 3},
+      /*every_layer=*/true);
+  (output.references[1].sum() + output.references[2].sum()).backward();
+  EXPECT_FALSE(references.grad().defined());
+  output.references[0].sum().backward();
+  EXPECT_TRUE(references.grad().defined());
+}
+
+TEST_F(Training, TheDecoderDoesNotTrainWhatChoseItsQueries) {
+  const std::string chooser = std::string(kPredictor) + "enc_output.weight";
+  const SemanticSam network = Network();
+  const std::vector<ImageFeatures> images = network.Encode(image_.slice(0, 0, 1));
+  const QuerySelection& selection = *network.query_selection();
+  const SelectedQueries selected =
+      selection.Select(selection.Propose(images[0].memory), network.class_heads(),
+                       LabelHead::kObject, text_, network.decoder(), 7);
+  const int64_t count = selected.content.size(0);
+  const auto layers =
+      network.PredictLayers(images, QueryInput{.image_of_query = std::vector<int>(count, 0),
+                                               .content = selected.content,
+                                               .references = selected.references,
+                                               .queries_per_group = count});
+  at::Tensor loss = at::zeros({}, at::kDouble);
+  for (const Predictions& layer : layers.at(0)) {
+    EXPECT_FALSE(layer.ious.defined());
+    loss = loss + Mix(layer.masks) + Mix(layer.boxes) + LabelLoss(network, layer.label_queries);
+  }
+  loss.backward();
+  EXPECT_FALSE(weights_[chooser].grad().defined());
+  // The learned ones are its own.
+  EXPECT_TRUE(weights_[std::string(kPredictor) + "query_feat.weight"].grad().defined());
+  EXPECT_TRUE(weights_[std::string(kPredictor) + "query_embed.weight"].grad().defined());
+
+  ForgetGradients();
+  const SemanticSam again = Network();
+  const ImageFeatures image = again.Encode(image_)[0];
+  const Predictions proposals = again.PredictProposals(
+      again.query_selection()->Select(again.query_selection()->Propose(image.memory),
+                                      again.class_heads(), LabelHead::kObject, text_,
+                                      again.decoder(), 7),
+      image);
+  EXPECT_EQ(proposals.boxes.size(0), 7);
+  for (const at::Tensor& said : {proposals.masks, proposals.boxes, proposals.label_queries}) {
+    ForgetGradients();
+    Mix(said).backward({}, /*retain_graph=*/true);
+    EXPECT_TRUE(weights_[chooser].grad().defined());
+  }
 }
 
 TEST_F(Training, ThePathOfTrainingComputesWhatTheReferenceDoes) {

@@ -16,8 +16,8 @@ TEST(ConfigJson, EveryConfigurationComesBackEqual) {
   odd.pixel_mean = {0.1f, 1.0f / 3, 3.4e-5f};
   odd.click_size = 0.3f;
   odd.capabilities = {.box_prompts = false, .object_labels = true, .vocabulary = true};
-  for (const ModelConfig& config :
-       {SwinT(), SwinL(), SwinTJoint(), OpenSeedSwinT(), SwinTiny(), SwinTinyWordless(), odd}) {
+  for (const ModelConfig& config : {SwinT(), SwinL(), SwinTJoint(), OpenSeedSwinT(), SwinTiny(),
+                                    SwinTinyWordless(), SwinTinyExtended(), SemsamLite(), odd}) {
     const auto read = ConfigFromJson(ConfigToJson(config));
     ASSERT_TRUE(read.ok()) << read.status();
     EXPECT_EQ(*read, config) << ConfigToJson(config);
@@ -62,6 +62,28 @@ TEST(ConfigJson, ErrorsNameTheField) {
     ASSERT_NE(bad, good) << test.from;
     const auto config = ConfigFromJson(bad);
     EXPECT_EQ(ErrorField(config.status()), test.field) << config.status() << "\n" << bad;
+  }
+}
+
+// Files of before do without the field, and stay what they are.
+TEST(ConfigJson, AdditionsStandWhereThereAreSome) {
+  EXPECT_EQ(ConfigToJson(SwinT()).find("additions"), std::string::npos);
+  const std::string good = ConfigToJson(SwinTinyExtended());
+  const struct {
+    const char* from;
+    const char* to;
+    const char* field;
+  } cases[] = {
+      {"\"additions\":{", "\"additions\":{\"more\":1,", "decoder.additions.more"},
+      {"\"click_features\":true,", "", "decoder.additions.click_features"},
+      {"\"ramps\":[0.1,0.4]", "\"ramps\":0.1", "decoder.additions.prompt_maps.ramps"},
+      {"\"ramps\":[0.1,0.4]", "\"ramps\":[\"x\"]", "decoder.additions.prompt_maps.ramps"},
+      {"\"sigmas\":[0.05,0.2]", "\"sigmas\":[0.05,-1]", "decoder.additions.prompt_maps.sigmas"},
+  };
+  for (const auto& test : cases) {
+    const std::string bad = absl::StrReplaceAll(good, {{test.from, test.to}});
+    ASSERT_NE(bad, good) << test.from;
+    EXPECT_EQ(ErrorField(ConfigFromJson(bad).status()), test.field) << bad;
   }
 }
 

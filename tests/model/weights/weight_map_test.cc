@@ -286,6 +286,22 @@ TEST(InferConfig, LearnedQueriesNeedSelectedOnes) {
   EXPECT_TRUE(Contains(infer("query_feat"), "query_feat.weight is missing"));
 }
 
+TEST(InferConfig, AdditionsShowInTheTensors) {
+  ModelConfig config = Joint();
+  config.decoder.additions = SemsamLite().decoder.additions;
+  const auto whole = InferConfig(ShapesOf(config));
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  EXPECT_EQ(*whole, config);
+  config.decoder.additions.prompt_maps = {};
+  config.decoder.additions.click_features = false;
+  const auto pooled = InferConfig(ShapesOf(config));
+  ASSERT_TRUE(pooled.ok()) << pooled.status();
+  EXPECT_EQ(*pooled, config);
+  // How wide maps are does not show; of others than our own they could be anything.
+  config.decoder.additions.prompt_maps.sigmas = {0.1f};
+  EXPECT_TRUE(Contains(InferConfig(ShapesOf(config)).status(), "prompt_map_head"));
+}
+
 TEST(InferConfig, NamesTheTensorThatIsMissingOrOdd) {
   const std::string cases[] = {
       "backbone.patch_embed.proj.weight",

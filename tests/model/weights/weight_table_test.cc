@@ -154,6 +154,11 @@ TEST(WeightTable, WhatIsClaimedIsRequired) {
   EXPECT_TRUE(required(SwinTiny(), "enc_output.weight"));
   EXPECT_TRUE(required(SwinTiny(), "query_feat.weight"));
   EXPECT_TRUE(required(SwinTiny(), "lang_encoder.lang_proj"));
+  for (const char* name : {"prompt_map_head.layers.1.weight", "click_features.bias",
+                           "pooled_norm.weight", "pooled_features.weight"}) {
+    EXPECT_FALSE(required(SwinTiny(), name)) << name;
+    EXPECT_TRUE(required(SwinTinyExtended(), name)) << name;
+  }
   EXPECT_TRUE(required(OpenSeedSwinT(), "class_embed"));
   EXPECT_FALSE(required(OpenSeedSwinT(), "mask_tokens.weight"));
   EXPECT_FALSE(required(OpenSeedSwinT(), "iou_prediction_head.layers.0.weight"));
