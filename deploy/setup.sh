@@ -26,7 +26,7 @@ SEMSAM_BUILD_PACKAGES=(
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libjpeg-dev libpng-dev
   prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libssl-dev zlib1g-dev libicu-dev
-  librsvg2-dev libpugixml-dev
+  libgloo-dev librsvg2-dev libpugixml-dev
   libgtest-dev libgmock-dev libbenchmark-dev
   python3 python3-pip
 )

@@ -89,18 +89,21 @@ absl::StatusOr<Parsed> ParseNumbers(const Options& options) {
   return parsed;
 }
 
+void HandleSignals() {
+  struct sigaction action = {};
+  action.sa_handler = RequestStop;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);  // the second one ends the process
+  for (const int signal : {SIGTERM, SIGINT}) sigaction(signal, &action, nullptr);
+  // A file that may not grow any more is an error like a full disk.
+  std::signal(SIGXFSZ, SIG_IGN);
+}
+
 absl::Status Train(const Recipe& recipe, const Parsed& options, std::ostream& out) {
   ConfigureTorch({.threads = options.threads});
+  HandleSignals();
   const RealClock clock;
   SEMSAM_ASSIGN_OR_RETURN(const std::unique_ptr<Trainer> trainer,
                           Trainer::Create(recipe, options.trainer, clock, std::cerr));
-  // The second one ends the process at once.
-  for (const int signal : {SIGTERM, SIGINT}) {
-    struct sigaction action = {};
-    action.sa_handler = RequestStop;
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    sigaction(signal, &action, nullptr);
-  }
   SEMSAM_ASSIGN_OR_RETURN(const TrainingEnd end, trainer->Run(stop_requested));
   out << (end.finished ? "finished" : "stopped; --resume goes on") << " after step " << end.steps
       << " of " << trainer->total_steps() << ", in " << options.trainer.output << "\n";
