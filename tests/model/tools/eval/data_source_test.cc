@@ -68,6 +68,24 @@ TEST(DataSource, UnitesTheVocabulariesOfAFolder) {
   EXPECT_THAT(source->vocabulary.parts, ::testing::Contains("beard"));
 }
 
+TEST(DataSource, TakesACollectionForAllOfItsSets) {
+  const testing::ScratchFolder folder;
+  for (const char* set : {"pets", "cats"}) {
+    testing::WriteText(folder / (std::string(set) + "/images/readme"), "");
+    for (const char* name : {"/labels/b.png", "/labels/a.png"}) {
+      testing::WriteText(folder / (std::string(set) + name), "not read yet");
+    }
+  }
+  const auto sources = OpenDataSources(folder.path(), kAll);
+  ASSERT_TRUE(sources.ok()) << sources.status();
+  ASSERT_EQ(sources->size(), 2);
+  EXPECT_EQ((*sources)[0].name, "pets");
+  EXPECT_TRUE((*sources)[0].unsure_borders);
+  EXPECT_EQ((*sources)[1].name, "cats");
+  EXPECT_FALSE((*sources)[1].unsure_borders);
+  EXPECT_EQ((*sources)[1].dataset->name(0), "a");
+}
+
 TEST(DataSource, NamesWhatCannotBeOpened) {
   const auto error = [](const std::string& spec) {
     return Message(OpenDataSources(spec, kAll).status());

@@ -101,7 +101,7 @@ TEST_F(EvaluateTest, FindsEverythingInScenesByClicksAndByWords) {
   EXPECT_DOUBLE_EQ(Value(row["point_oracle"]), 1);
   EXPECT_DOUBLE_EQ(Value(row["all_granularity"]), 1);
   EXPECT_GT(row["granularity"]["value"].get<double>(), 1.5);
-  const json segmentation = results["segmentation"]["rows"][0];
+  const json& segmentation = results["segmentation"]["rows"][0];
   EXPECT_DOUBLE_EQ(Value(segmentation["ap_mask"]), 1);
   EXPECT_DOUBLE_EQ(Value(segmentation["ap_box"]), 1);
   // Groups hold objects: there is no one map to be judged.
@@ -119,7 +119,7 @@ TEST_F(EvaluateTest, JudgesWholeMapsWhereEveryPixelIsAnnotated) {
   ASSERT_TRUE(sample.ok());
   const int short_edge = std::min(sample->size.height, sample->size.width);
   const json results = RunKnowing(spec, Knowing(spec, short_edge));
-  const json row = results["segmentation"]["rows"][0];
+  const json& row = results["segmentation"]["rows"][0];
   EXPECT_EQ(row["name"], "maps");
   for (const char* figure : {"pq", "pq_things", "pq_stuff", "miou", "ap_mask"}) {
     EXPECT_DOUBLE_EQ(Value(row[figure]), 1) << figure << " " << results["segmentation"];
