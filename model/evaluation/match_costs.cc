@@ -11,20 +11,21 @@ namespace {
 
 constexpr double kEpsilon = 1e-6;
 
-// Bilinear value at (x, y) in units of cells, cell centres at +0.5; 0 outside.
+// Bilinear value at (x, y) in units of cells, cell centres at +0.5; 0 outside. `x` and
+// `y` are not negative.
 template <typename At>
 float Bilinear(double x, double y, ImageSize size, At&& at) {
-  const double left = std::floor(x - 0.5), top = std::floor(y - 0.5);
+  // What rounds to zero is what rounds down here, and costs no call.
+  const int left = static_cast<int>(x + 0.5) - 1, top = static_cast<int>(y + 0.5) - 1;
   const double fx = x - 0.5 - left, fy = y - 0.5 - top;
-  const auto value = [&](double column, double row) -> double {
-    if (column < 0 || row < 0 || column >= size.width || row >= size.height) return 0;
-    return at(static_cast<int>(row), static_cast<int>(column));
+  const bool inside = left >= 0 && top >= 0 && left + 1 < size.width && top + 1 < size.height;
+  const auto value = [&](int row, int column) -> double {
+    if (!inside && (column < 0 || row < 0 || column >= size.width || row >= size.height)) return 0;
+    return at(row, column);
   };
-  return static_cast<float>((1 - fy) * ((1 - fx) * value(left, top) + fx * value(left + 1, top)) +
-                            fy * ((1 - fx) * value(left, top + 1) + fx * value(left + 1, top + 1)));
+  return static_cast<float>((1 - fy) * ((1 - fx) * value(top, left) + fx * value(top, left + 1)) +
+                            fy * ((1 - fx) * value(top + 1, left) + fx * value(top + 1, left + 1)));
 }
-
-double Softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
 
 struct Corners {
   double x0, y0, x1, y1;
@@ -58,11 +59,23 @@ struct PredictionSums {
 
   explicit PredictionSums(std::span<const float> logits) {
     sigmoid.reserve(logits.size());
+    // softplus(x) = max(x, 0) + log(1 + exp(-|x|)). Logarithms of many factors, each of
+    // 1 to 2, are taken at once.
+    constexpr double kLargestProduct = 0x1p512;
+    double product = 1;
     for (const float logit : logits) {
-      sigmoid.push_back(static_cast<float>(1 / (1 + std::exp(-static_cast<double>(logit)))));
-      softplus += Softplus(logit);
+      const double small = std::exp(-std::abs(static_cast<double>(logit)));
+      const double factor = 1 + small;
+      sigmoid.push_back(static_cast<float>((logit >= 0 ? 1 : small) / factor));
       probability += sigmoid.back();
+      softplus += std::max(static_cast<double>(logit), 0.0);
+      product *= factor;
+      if (product > kLargestProduct) {
+        softplus += std::log(product);
+        product = 1;
+      }
     }
+    softplus += std::log(product);
   }
 };
 

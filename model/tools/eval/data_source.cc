@@ -1,6 +1,8 @@
 #include "model/tools/eval/data_source.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -54,7 +56,8 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenSceneSpec(absl::string_view keys) {
     if (pair.first == "count") {
       SEMSAM_ASSIGN_OR_RETURN(count, SceneNumber("count", pair.second, 1, kMaxScenes));
     } else if (pair.first == "seed") {
-      SEMSAM_ASSIGN_OR_RETURN(seed, SceneNumber("seed", pair.second, 0, INT64_MAX));
+      SEMSAM_ASSIGN_OR_RETURN(
+          seed, SceneNumber("seed", pair.second, 0, std::numeric_limits<int64_t>::max()));
     } else if (pair.first == "side") {
       SEMSAM_ASSIGN_OR_RETURN(const int64_t side, SceneNumber("side", pair.second, 32, 4096));
       options.size = {.height = static_cast<int>(side), .width = static_cast<int>(side)};
@@ -125,6 +128,19 @@ absl::Status OpenFiles(const std::string& text, DataSource& source) {
   return absl::OkStatus();
 }
 
+// The sets of a collection, where `path` is the folder of one; else the spec itself.
+std::vector<std::string> ExpandCollection(const std::string& spec) {
+  std::vector<std::string> folders;
+  if (FormatOf(spec).empty() && !IsFile(JoinPath(spec, "dataset.json"))) {
+    for (const std::string_view name : kCollectionFolders) {
+      const std::string folder = JoinPath(spec, name);
+      if (IsFolder(folder)) folders.push_back(folder);
+    }
+  }
+  if (folders.empty()) folders.push_back(spec);
+  return folders;
+}
+
 std::vector<size_t> Choose(size_t size, const SampleChoice& choice) {
   std::vector<size_t> chosen(size);
   std::iota(chosen.begin(), chosen.end(), size_t{0});
@@ -169,7 +185,11 @@ absl::StatusOr<std::vector<DataSource>> OpenDataSources(std::string_view list,
                                                         const SampleChoice& choice) {
   std::vector<DataSource> sources;
   std::set<std::string> names;
-  for (const std::string& spec : SplitDataSpecs(list)) {
+  std::vector<std::string> specs;
+  for (const std::string& item : SplitDataSpecs(list)) {
+    for (std::string& spec : ExpandCollection(item)) specs.push_back(std::move(spec));
+  }
+  for (const std::string& spec : specs) {
     SEMSAM_ASSIGN_OR_RETURN(DataSource source, OpenDataSource(spec, choice));
     if (!names.insert(source.name).second) {
       return absl::InvalidArgumentError(

@@ -51,7 +51,8 @@ std::vector<std::string> SplitDataSpecs(std::string_view list);
 // else a folder of our own form. Errors name the spec or the file.
 absl::StatusOr<DataSource> OpenDataSource(const std::string& spec, const SampleChoice& choice);
 
-// All of a list. INVALID_ARGUMENT where the list is empty, two have one name, or one
+// All of a list; a path to a folder of catalogue folders stands for each of them.
+// INVALID_ARGUMENT where the list is empty, two have one name, or one
 // has no sample in the chosen part.
 absl::StatusOr<std::vector<DataSource>> OpenDataSources(std::string_view list,
                                                         const SampleChoice& choice);

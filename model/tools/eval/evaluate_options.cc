@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <limits>
-#include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -30,8 +31,8 @@ void AddDataOptions(CommandLine& line, EvaluateOptions& options, RawOptions& raw
                absl::StrCat(kWeightsHelp, ", or none for the baseline alone").c_str(),
                &options.weights, Need::kRequired);
   line.AddText("data", "SPEC[,SPEC]",
-               "data sets: FORMAT:key=value,... as the trainer has it, a folder of the collection "
-               "or of our own form, or scenes:count=N,seed=N,side=PX",
+               "data sets: FORMAT:key=value,...; a folder of the collection, or the collection; a "
+               "folder of our own form; scenes:count=N,seed=N,side=PX",
                &options.data, Need::kRequired);
   line.AddText("out", "DIR", "folder for results.json and results.txt", &options.out,
                Need::kOptional);

@@ -115,7 +115,6 @@ absl::Status VocabularyEvaluation::AddInstances(int64_t id, const Sample& sample
   }
   MutexLock lock(mutex_);
   SEMSAM_RETURN_IF_ERROR(boxes_.Add(id, truths.truths, detections));
-  all_masks_ = all_masks_ && truths.has_masks;
   return truths.has_masks ? masks_.Add(id, truths.truths, detections) : absl::OkStatus();
 }
 
@@ -149,16 +148,15 @@ ReportTable VocabularyEvaluation::Table(const std::string& name) const {
   const PanopticResult panoptic = quality_.Result();
   const SemanticResult semantic = semantic_.Result();
   return SegmentationTable(name, panoptic_ ? &panoptic : nullptr, panoptic_ ? &semantic : nullptr,
-                           &boxes, all_masks_ ? &masks : nullptr);
+                           &boxes, &masks);
 }
 
 nlohmann::json VocabularyEvaluation::Json() const {
   MutexLock lock(mutex_);
   nlohmann::json json = {{"boxes", ToJson(boxes_.Result(), names_)},
-                         {"masks", nullptr},
+                         {"masks", ToJson(masks_.Result(), names_)},
                          {"panoptic", nullptr},
                          {"semantic", nullptr}};
-  if (all_masks_) json["masks"] = ToJson(masks_.Result(), names_);
   if (panoptic_) {
     json["panoptic"] = ToJson(quality_.Result(), names_);
     json["semantic"] = ToJson(semantic_.Result(), names_);

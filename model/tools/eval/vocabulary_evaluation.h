@@ -1,5 +1,5 @@
-// Text-only segmentation against a data source: AP of boxes and masks, and, where every
-// pixel is annotated, PQ and mIoU.
+// Text-only segmentation against a data source: AP of boxes, AP of masks in the pictures
+// whose objects all have one, and, where every pixel is annotated, PQ and mIoU.
 #ifndef SEMSAM_MODEL_TOOLS_EVAL_VOCABULARY_EVALUATION_H_
 #define SEMSAM_MODEL_TOOLS_EVAL_VOCABULARY_EVALUATION_H_
 
@@ -61,8 +61,8 @@ class VocabularyEvaluation {
 
   mutable Mutex mutex_;
   ApAccumulator boxes_ ABSL_GUARDED_BY(mutex_);
+  // Of pictures whose objects all have masks.
   ApAccumulator masks_ ABSL_GUARDED_BY(mutex_);
-  bool all_masks_ ABSL_GUARDED_BY(mutex_) = true;  // no object is known by its box alone
   PanopticAccumulator quality_ ABSL_GUARDED_BY(mutex_);
   SemanticAccumulator semantic_ ABSL_GUARDED_BY(mutex_);
 };

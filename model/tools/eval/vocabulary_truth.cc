@@ -1,6 +1,5 @@
 #include "model/tools/eval/vocabulary_truth.h"
 
-#include <optional>
 #include <utility>
 
 #include "model/image/run_length_sets.h"

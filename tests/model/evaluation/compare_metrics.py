@@ -1,10 +1,12 @@
 """Our metrics against pycocotools and panopticapi, on random cases.
 
   compare_metrics.py --probe PROGRAM [--cases N] [--seed S]
+  compare_metrics.py --score PROGRAM [--cases N] [--seed S]
   compare_metrics.py --freeze FILE       writes a few cases with their numbers
 
-PROGRAM (metrics_probe) gets each case as JSON and answers with our numbers. Every
-number of every class must agree to 1e-6. mIoU is compared with NumPy.
+The first PROGRAM (metrics_probe) gets each case as JSON and answers with our numbers;
+the second (semsam-eval) scores files of annotations and predictions. Every number of
+every class must agree to 1e-6. mIoU is compared with NumPy.
 """
 
 import argparse
@@ -143,6 +145,22 @@ def ap_case(random, name, kind, images=6, side=120, **wanted):
     return case
 
 
+def polygon_case(random, name):
+    """Truths as files mostly have them: polygons, some in several pieces."""
+    case = ap_case(random, name, "mask")
+    for annotation in case["annotations"]:
+        if annotation["iscrowd"]:
+            continue
+        x, y, w, h = annotation["bbox"]
+        annotation["segmentation"] = []
+        for _ in range(random.integers(1, 4)):
+            angles = np.sort(random.random(int(random.integers(3, 9)))) * 2 * np.pi
+            corners = np.stack([x + w / 2 + np.cos(angles) * w * random.uniform(0.2, 0.5),
+                                y + h / 2 + np.sin(angles) * h * random.uniform(0.2, 0.5)], axis=1)
+            annotation["segmentation"].append(np.round(corners, 2).reshape(-1).tolist())
+    return case
+
+
 def expected_ap(case):
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
@@ -167,6 +185,19 @@ def expected_ap(case):
             categories[str(category)] = {
                 key: [number(v) for v in grid.reshape(-1)] for key, grid in grids.items()}
     return {"stats": [number(v) for v in evaluation.stats], "categories": categories}
+
+
+def expected_ap_summary(case):
+    """The part of it that a report holds."""
+    full = expected_ap(case)
+    thresholds, areas, limits = 10, 4, 3
+    classes = {}
+    for category, grids in full["categories"].items():
+        # All areas, the most detections.
+        row = np.array(grids["precision"], dtype=object).reshape(thresholds, areas, limits)[:, 0, -1]
+        known = row[0] is not None
+        classes[category] = [number(sum(row) / thresholds), row[0], row[5]] if known else [None] * 3
+    return {"stats": full["stats"], "classes": classes}
 
 
 # -- panoptic quality -------------------------------------------------------------
@@ -302,6 +333,97 @@ def expected_miou(case):
             "classes": [number(v) for v in iou]}
 
 
+# -- the program, from files ------------------------------------------------------
+
+
+def write_json(path, value):
+    path.write_text(json.dumps(value))
+    return str(path)
+
+
+def write_ap(folder, case):
+    truth = {key: case[key] for key in ("annotations", "categories")}
+    truth["images"] = [image | {"file_name": f"{image['id']}.jpg"} for image in case["images"]]
+    return ["--kind", {"mask": "instances", "box": "boxes"}[case["kind"]],
+            "--gt", write_json(folder / "truth.json", truth),
+            "--predictions", write_json(folder / "results.json", case["results"])
+            ] + (["--class-agnostic"] if case["agnostic"] else [])
+
+
+def write_pq(folder, case):
+    files = {}
+    for side in ("truth", "prediction"):
+        (folder / side).mkdir()
+        annotations = []
+        for index, picture in enumerate(case["pictures"]):
+            ids = np.array(picture[side]).reshape(picture["height"], picture["width"])
+            Image.fromarray(id2rgb(ids)).save(folder / side / f"{index}.png")
+            annotations.append({"image_id": index, "file_name": f"{index}.png",
+                                "segments_info": picture[side + "_segments"]})
+        files[side] = {"annotations": annotations}
+    files["truth"]["categories"] = [c | {"name": f"class {c['id']}"} for c in case["categories"]]
+    files["truth"]["images"] = [
+        {"id": i, "file_name": f"{i}.jpg", "height": p["height"], "width": p["width"]}
+        for i, p in enumerate(case["pictures"])]
+    # The folder of the truth is found by the name of its file.
+    return ["--kind", "panoptic", "--gt", write_json(folder / "truth.json", files["truth"]),
+            "--predictions", write_json(folder / "found.json", files["prediction"]),
+            "--predictions-folder", str(folder / "prediction")]
+
+
+def write_miou(folder, case):
+    for side in ("truth", "prediction"):
+        (folder / side).mkdir()
+        for index, picture in enumerate(case["pictures"]):
+            row = np.array([picture[side]], dtype=np.uint16)
+            Image.fromarray(row).save(folder / side / f"{index}.png")
+    return ["--kind", "semantic", "--gt", str(folder / "truth"),
+            "--predictions", str(folder / "prediction"),
+            "--classes", str(case["classes"]), "--ignore", str(case["ignore"])]
+
+
+def read_figures(report, keys):
+    return [report[key]["value"] for key in keys]
+
+
+def read_ap(report):
+    figures = read_figures(report, ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"))
+    figures += [figure["value"] for figure in report["ar"]]
+    figures += read_figures(report, ("ar_small", "ar_medium", "ar_large"))
+    return {"stats": figures, "classes": {
+        str(c["id"]): read_figures(c, ("ap", "ap50", "ap75")) for c in report["classes"]}}
+
+
+def read_pq(report):
+    result = {name: read_figures(report[name], ("pq", "sq", "rq")) + [report[name]["pq"]["count"]]
+              for name in ("all", "things", "stuff")}
+    seen = [c for c in report["classes"] if c["pq"]["count"]]
+    if seen:  # as panopticapi gives none without a segment
+        result["per_class"] = {str(c["id"]): read_figures(c, ("pq", "sq", "rq")) for c in seen}
+    return result
+
+
+def read_miou(report):
+    keys = ("mean_iou", "mean_accuracy", "weighted_iou", "pixel_accuracy")
+    return {key: report[key]["value"] for key in keys} | {
+        "classes": [c["iou"]["value"] for c in report["classes"]]}
+
+
+FILES = {"ap": (write_ap, read_ap), "pq": (write_pq, read_pq), "miou": (write_miou, read_miou)}
+
+
+def score_case(program, case):
+    write, read = FILES[case["metric"]]
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        report = folder / "report.json"
+        command = [program, "score"] + write(folder, case) + ["--out", str(report)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        if answer.returncode != 0:
+            raise RuntimeError(f"{case['name']}: {answer.stderr}")
+        return read(json.loads(report.read_text()))
+
+
 # -- all of them ------------------------------------------------------------------
 
 EXPECTED = {"ap": expected_ap, "pq": expected_pq, "miou": expected_miou}
@@ -349,16 +471,18 @@ def count_numbers(value):
     return int(value is not None)
 
 
-def compare(probe, seed, rounds):
-    cases = make_cases(seed, rounds)
+def measure(probe, cases):
     answer = subprocess.run([probe], input=json.dumps(cases), capture_output=True, text=True,
                             check=False)
     if answer.returncode != 0:
-        print(answer.stderr)
-        return 1
+        raise RuntimeError(answer.stderr)
+    return json.loads(answer.stdout)
+
+
+def compare(cases, results, wanted, seed):
     failures, compared = [], {}
-    for case, actual in zip(cases, json.loads(answer.stdout), strict=True):
-        expected = EXPECTED[case["metric"]](case)
+    for case, actual in zip(cases, results, strict=True):
+        expected = wanted[case["metric"]](case)
         failures += differences(actual, expected, case["name"])
         compared[case["metric"]] = compared.get(case["metric"], 0) + count_numbers(expected)
     for line in failures[:20]:
@@ -380,15 +504,23 @@ def freeze(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--probe")
+    parser.add_argument("--score")
     parser.add_argument("--cases", type=int, default=12, help="rounds of nine cases")
     parser.add_argument("--seed", type=int, default=20240611)
     parser.add_argument("--freeze", type=pathlib.Path)
     arguments = parser.parse_args()
     if arguments.freeze:
         return freeze(arguments.freeze)
-    if not arguments.probe:
-        parser.error("--probe or --freeze")
-    return compare(arguments.probe, arguments.seed, arguments.cases)
+    cases = make_cases(arguments.seed, arguments.cases)
+    if arguments.probe:
+        return compare(cases, measure(arguments.probe, cases), EXPECTED, arguments.seed)
+    if arguments.score:
+        cases += [polygon_case(np.random.default_rng([arguments.seed, i, 1]), f"polygons {i}")
+                  for i in range(arguments.cases)]
+        results = [score_case(arguments.score, case) for case in cases]
+        wanted = EXPECTED | {"ap": expected_ap_summary}
+        return compare(cases, results, wanted, arguments.seed)
+    return parser.error("--probe, --score or --freeze")
 
 
 if __name__ == "__main__":
