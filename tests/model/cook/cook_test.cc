@@ -35,7 +35,7 @@ std::set<std::string> ObjectNames(const Dataset& dataset) {
 
 TEST(Cook, PacksReadBackAndUnseenNamesAreNotTrainedOn) {
   if (!HasCollection()) GTEST_SKIP() << "no collection in " << SEMSAM_DATA_DIR;
-  const CookOptions options{.data = SEMSAM_DATA_DIR,
+  const CookOptions options{.sources = {.data = SEMSAM_DATA_DIR},
                             .out = TestFolder() + "/packs",
                             .share = 0.004,
                             .packs = {"icons", "icons-unseen-names", "cutouts", "faces"}};
@@ -75,13 +75,14 @@ TEST(Cook, PacksReadBackAndUnseenNamesAreNotTrainedOn) {
 }
 
 TEST(Cook, WhatIsMissingOrUnknownIsNamed) {
-  CookOptions options{.data = TestFolder(), .out = TestFolder() + "/packs", .packs = {"icons"}};
+  CookOptions options{
+      .sources = {.data = TestFolder()}, .out = TestFolder() + "/packs", .packs = {"icons"}};
   const auto done = [](const CookedPack&) {};
   EXPECT_THAT(std::string(Cook(options, FakeClock(), done).message()), HasSubstr("noto.json.gz"));
   options.packs = {"iconz"};
   EXPECT_THAT(std::string(Validate(options).message()), HasSubstr("iconz"));
-  EXPECT_FALSE(Validate(CookOptions{.data = "a", .out = "b", .share = 0}).ok());
-  EXPECT_FALSE(Validate(CookOptions{.data = "a"}).ok());
+  EXPECT_FALSE(Validate(CookOptions{.sources = {.data = "a"}, .out = "b", .share = 0}).ok());
+  EXPECT_FALSE(Validate(CookOptions{.sources = {.data = "a"}}).ok());
 }
 
 }  // namespace
