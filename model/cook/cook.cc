@@ -3,41 +3,36 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <iterator>
 #include <memory>
 #include <set>
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
-#include "model/cook/backdrops.h"
-#include "model/cook/icon_names.h"
-#include "model/cook/name_plan.h"
+#include "model/cook/larder.h"
 #include "model/cook/photo_cook.h"
 #include "model/cook/scene_cook.h"
 #include "model/cook/sprite_source.h"
 #include "model/data/catalog.h"
 #include "model/data/files.h"
 #include "model/data/folder_sample.h"
-#include "model/data/vocabulary_builder.h"
 
 namespace semsam {
 namespace {
 
-constexpr int64_t kMaxNounBytes = int64_t{64} << 20;
 constexpr int64_t kMaxVocabularyBytes = int64_t{64} << 20;
 
-enum class Theme { kIcons, kClipart, kCutouts, kFaces, kPets, kPeople };
-enum class Part { kTrain, kHeldOut, kUnseenStyle };
+enum class Photo { kPets, kPeople };
 
 struct PackPlan {
   std::string_view name;
-  Theme theme = Theme::kIcons;
-  Part part = Part::kTrain;
+  std::variant<SpriteTheme, Photo> theme;
+  PackPart part = PackPart::kTrain;
   size_t scenes = 0;  // of CookOptions::share 1; photographs come all
   SceneCookOptions scene;
 };
@@ -47,59 +42,39 @@ constexpr SceneCookOptions kCutoutScenes = {
     .alone_chance = 0, .max_sprites = 6, .photograph_chance = 0.75};
 
 constexpr std::array<PackPlan, 13> kPlans = {{
-    {.name = "icons", .theme = Theme::kIcons, .scenes = 4500},
-    {.name = "icons-unseen-names", .theme = Theme::kIcons, .part = Part::kHeldOut, .scenes = 300},
-    {.name = "icons-unseen-style",
-     .theme = Theme::kIcons,
-     .part = Part::kUnseenStyle,
+    {.name = "icons", .theme = SpriteTheme::kIcons, .scenes = 4500},
+    {.name = "icons-unseen-names",
+     .theme = SpriteTheme::kIcons,
+     .part = PackPart::kHeldOut,
      .scenes = 300},
-    {.name = "clipart", .theme = Theme::kClipart, .scenes = 1800},
-    {.name = "clipart-held-out", .theme = Theme::kClipart, .part = Part::kHeldOut, .scenes = 200},
-    {.name = "cutouts", .theme = Theme::kCutouts, .scenes = 1800, .scene = kCutoutScenes},
+    {.name = "icons-unseen-style",
+     .theme = SpriteTheme::kIcons,
+     .part = PackPart::kUnseenStyle,
+     .scenes = 300},
+    {.name = "clipart", .theme = SpriteTheme::kClipart, .scenes = 1800},
+    {.name = "clipart-held-out",
+     .theme = SpriteTheme::kClipart,
+     .part = PackPart::kHeldOut,
+     .scenes = 200},
+    {.name = "cutouts", .theme = SpriteTheme::kCutouts, .scenes = 1800, .scene = kCutoutScenes},
     {.name = "cutouts-held-out",
-     .theme = Theme::kCutouts,
-     .part = Part::kHeldOut,
+     .theme = SpriteTheme::kCutouts,
+     .part = PackPart::kHeldOut,
      .scenes = 200,
      .scene = kCutoutScenes},
-    {.name = "faces", .theme = Theme::kFaces, .scenes = 900, .scene = kFaceScenes},
+    {.name = "faces", .theme = SpriteTheme::kFaces, .scenes = 900, .scene = kFaceScenes},
     {.name = "faces-held-out",
-     .theme = Theme::kFaces,
-     .part = Part::kHeldOut,
+     .theme = SpriteTheme::kFaces,
+     .part = PackPart::kHeldOut,
      .scenes = 100,
      .scene = kFaceScenes},
-    {.name = "pets", .theme = Theme::kPets},
-    {.name = "pets-held-out", .theme = Theme::kPets, .part = Part::kHeldOut},
-    {.name = "people", .theme = Theme::kPeople},
-    {.name = "people-held-out", .theme = Theme::kPeople, .part = Part::kHeldOut},
+    {.name = "pets", .theme = Photo::kPets},
+    {.name = "pets-held-out", .theme = Photo::kPets, .part = PackPart::kHeldOut},
+    {.name = "people", .theme = Photo::kPeople},
+    {.name = "people-held-out", .theme = Photo::kPeople, .part = PackPart::kHeldOut},
 }};
 
-// Photographs behind sprites: at most this many of each set.
-struct BackgroundSet {
-  const char* folder;
-  size_t limit;
-};
-constexpr std::array<BackgroundSet, 4> kBackgroundSets = {{{.folder = "coco", .limit = 160},
-                                                           {.folder = "coco_panoptic", .limit = 24},
-                                                           {.folder = "facades", .limit = 60},
-                                                           {.folder = "cats", .limit = 80}}};
-
-// Folders of Open Clip Art without pictures of things.
-const char* const kNoClipart[] = {"buttons/",
-                                  "computer/buttons/",
-                                  "computer/icons/",
-                                  "geography/",
-                                  "logos/",
-                                  "recreation/games/",
-                                  "shapes/",
-                                  "signs_and_symbols/",
-                                  "special/",
-                                  "transportation/aiga-symbols/",
-                                  "transportation/roadsigns/",
-                                  "unsorted/"};
-
-constexpr char kFluentSource[] = "Fluent Emoji, Microsoft";
-
-bool IsPhotographs(Theme theme) { return theme == Theme::kPets || theme == Theme::kPeople; }
+bool IsOfPhotographs(const PackPlan& plan) { return std::holds_alternative<Photo>(plan.theme); }
 
 // A number of its own for each pack (FNV-1a).
 uint64_t SeedOf(uint64_t seed, std::string_view name) {
@@ -107,142 +82,6 @@ uint64_t SeedOf(uint64_t seed, std::string_view name) {
   for (const char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001B3u;
   return hash;
 }
-
-// Everything that is opened once.
-class Larder {
- public:
-  static absl::StatusOr<std::unique_ptr<Larder>> Open(const CookOptions& options) {
-    std::unique_ptr<Larder> larder(new Larder(options));
-    SEMSAM_RETURN_IF_ERROR(larder->OpenSources());
-    SEMSAM_RETURN_IF_ERROR(larder->OpenPhotographs());
-    return larder;
-  }
-
-  // The sprites of a pack.
-  SpriteShelf Shelf(Theme theme, Part part) const {
-    SpriteShelf shelf;
-    for (const SpriteSource* source : SourcesOf(theme)) {
-      for (size_t i = 0; i < source->entries().size(); ++i) {
-        if (PartOf(*source, i) == part) shelf.Add({.source = source, .index = i});
-      }
-    }
-    return shelf;
-  }
-
-  // What a pack's samples may be called: to train on, the names of its own shelf alone;
-  // to test, all names of the theme.
-  std::shared_ptr<const Vocabulary> Words(std::string_view pack, Theme theme, Part part) const {
-    std::set<std::string> names;
-    for (const Part each : {Part::kTrain, Part::kHeldOut, Part::kUnseenStyle}) {
-      if (part == Part::kTrain && each != part) continue;
-      for (const std::string& name : Shelf(theme, each).names()) names.insert(name);
-    }
-    VocabularyBuilder words(pack);
-    for (const std::string& name : names) words.AddObject(name);
-    if (theme == Theme::kFaces) {
-      for (const char* const word : {"head", "face", "hair", "body", "jersey", "ear", "eye",
-                                     "eyebrow", "mouth", "nose", "beard", "glasses", "headgear"}) {
-        words.AddPart(word);
-      }
-    }
-    return words.Build(/*closed_world=*/false);
-  }
-
-  const Photographs& photographs(Part part) const {
-    return part == Part::kHeldOut ? held_out_photographs_ : photographs_;
-  }
-
- private:
-  explicit Larder(const CookOptions& options) : options_(options) {}
-
-  absl::Status OpenSources() {
-    const auto path = [this](std::string_view name) { return JoinPath(options_.data, name); };
-    SEMSAM_ASSIGN_OR_RETURN(
-        noto_,
-        OpenIcons(path("icons/noto.json.gz"),
-                  {.name = "noto", .licence = "Apache-2.0", .source = "Noto Emoji, Google"}));
-    SEMSAM_ASSIGN_OR_RETURN(
-        flat_, OpenIcons(path("icons/fluent-emoji-flat.json.gz"),
-                         {.name = "fluent-flat", .licence = "MIT", .source = kFluentSource}));
-    SEMSAM_ASSIGN_OR_RETURN(
-        shaded_, OpenIcons(path("icons/fluent-emoji.json.gz"),
-                           {.name = "fluent-shaded", .licence = "MIT", .source = kFluentSource}));
-    SEMSAM_ASSIGN_OR_RETURN(
-        cutouts_, OpenCutouts(path("cutouts"), {.name = "fluent-3d",
-                                                .licence = "MIT",
-                                                .source = "Fluent Emoji (3D), Microsoft"}));
-    SEMSAM_ASSIGN_OR_RETURN(faces_,
-                            OpenFaces(path("faces/faces.svgl.gz"),
-                                      {.name = "faces",
-                                       .licence = "Apache-2.0",
-                                       .source = "facesjs 5.0.3, D. Scheffler and others"}));
-    std::vector<const SpriteSource*> named = {noto_.get(), flat_.get(), shaded_.get(),
-                                              cutouts_.get()};
-    if (!options_.clipart.empty()) {
-      std::set<std::string> nouns;
-      if (!options_.nouns.empty()) {
-        SEMSAM_ASSIGN_OR_RETURN(const std::string text,
-                                ReadWholeFile(options_.nouns, kMaxNounBytes));
-        nouns = ParseNouns(text);
-      }
-      SEMSAM_ASSIGN_OR_RETURN(
-          clipart_,
-          OpenClipart(options_.clipart, nouns, {std::begin(kNoClipart), std::end(kNoClipart)},
-                      {.name = "openclipart",
-                       .licence = "public domain",
-                       .source = "Open Clip Art Library, its contributors"}));
-      named.push_back(clipart_.get());
-    }
-    plan_ = std::make_unique<NamePlan>(named);
-    unseen_style_ = NamesForUnseenStyle(*plan_, *shaded_, {noto_.get(), flat_.get()});
-    return absl::OkStatus();
-  }
-
-  absl::Status OpenPhotographs() {
-    for (const BackgroundSet& set : kBackgroundSets) {
-      SEMSAM_ASSIGN_OR_RETURN(const DatasetSpec spec,
-                              CollectionSpec(JoinPath(options_.data, set.folder)));
-      SEMSAM_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(spec));
-      const Split split = SplitEveryTenth(dataset->size());
-      SEMSAM_RETURN_IF_ERROR(photographs_.Add(*dataset, split.train, set.limit));
-      SEMSAM_RETURN_IF_ERROR(held_out_photographs_.Add(*dataset, split.held_out, set.limit / 4));
-    }
-    return absl::OkStatus();
-  }
-
-  std::vector<const SpriteSource*> SourcesOf(Theme theme) const {
-    switch (theme) {
-      case Theme::kIcons:
-        return {noto_.get(), flat_.get(), shaded_.get()};
-      case Theme::kClipart:
-        if (clipart_ == nullptr) return {};
-        return {clipart_.get()};
-      case Theme::kCutouts:
-        return {cutouts_.get()};
-      case Theme::kFaces:
-        return {faces_.get()};
-      case Theme::kPets:
-      case Theme::kPeople:
-        break;
-    }
-    return {};
-  }
-
-  Part PartOf(const SpriteSource& source, size_t index) const {
-    const SpriteSource::Entry& entry = source.entries()[index];
-    // All faces have one name.
-    if (&source == faces_.get()) return index % 10 == 9 ? Part::kHeldOut : Part::kTrain;
-    if (plan_->HeldOut(entry, index)) return Part::kHeldOut;
-    const bool style = &source == shaded_.get() && unseen_style_.contains(entry.object_name);
-    return style ? Part::kUnseenStyle : Part::kTrain;
-  }
-
-  const CookOptions& options_;
-  std::unique_ptr<SpriteSource> noto_, flat_, shaded_, cutouts_, faces_, clipart_;
-  std::unique_ptr<NamePlan> plan_;
-  std::set<std::string> unseen_style_;
-  Photographs photographs_, held_out_photographs_;
-};
 
 // Licences or sources of several, each once.
 std::string Joined(const std::vector<const SpriteSource*>& sources,
@@ -255,9 +94,10 @@ std::string Joined(const std::vector<const SpriteSource*>& sources,
 absl::StatusOr<CookedPack> CookScenes(const PackPlan& plan, const CookOptions& options,
                                       const Larder& larder) {
   CookedPack cooked{.name = std::string(plan.name)};
-  const SpriteShelf shelf = larder.Shelf(plan.theme, plan.part);
+  const auto theme = std::get<SpriteTheme>(plan.theme);
+  const SpriteShelf shelf = larder.Shelf(theme, plan.part);
   cooked.sprites = shelf.size();
-  const std::shared_ptr<const Vocabulary> words = larder.Words(plan.name, plan.theme, plan.part);
+  const std::shared_ptr<const Vocabulary> words = larder.Words(plan.name, theme, plan.part);
   LeftOut left_out(options.max_broken);
   const uint64_t seed = SeedOf(options.seed, plan.name);
   const MakeSample make = [&](size_t index) -> absl::StatusOr<LoadedSample> {
@@ -280,12 +120,12 @@ absl::StatusOr<CookedPack> CookScenes(const PackPlan& plan, const CookOptions& o
 }
 
 absl::StatusOr<CookedPack> CookPhotographs(const PackPlan& plan, const CookOptions& options) {
-  const bool pets = plan.theme == Theme::kPets;
+  const bool pets = std::get<Photo>(plan.theme) == Photo::kPets;
   SEMSAM_ASSIGN_OR_RETURN(const DatasetSpec spec,
-                          CollectionSpec(JoinPath(options.data, pets ? "pets" : "people")));
+                          CollectionSpec(JoinPath(options.sources.data, pets ? "pets" : "people")));
   SEMSAM_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(spec));
   const Split split = SplitEveryTenth(dataset->size());
-  const std::vector<size_t>& indices = plan.part == Part::kTrain ? split.train : split.held_out;
+  const std::vector<size_t>& indices = plan.part == PackPart::kTrain ? split.train : split.held_out;
   const std::shared_ptr<const Vocabulary> words = WithPseudoParts(*dataset->info().vocabulary);
   const MakeSample make = [&](size_t index) -> absl::StatusOr<LoadedSample> {
     SEMSAM_ASSIGN_OR_RETURN(LoadedSample loaded, LoadWithPicture(*dataset, indices[index]));
@@ -310,7 +150,9 @@ absl::StatusOr<CookedPack> CookPhotographs(const PackPlan& plan, const CookOptio
 std::vector<PackPlan> Chosen(const CookOptions& options) {
   std::vector<PackPlan> chosen;
   for (const PackPlan& plan : kPlans) {
-    if (plan.theme == Theme::kClipart && options.clipart.empty()) continue;
+    if (plan.theme == std::variant<SpriteTheme, Photo>(SpriteTheme::kClipart) &&
+        options.sources.clipart.empty())
+      continue;
     const bool asked =
         options.packs.empty() ||
         std::find(options.packs.begin(), options.packs.end(), plan.name) != options.packs.end();
@@ -351,7 +193,8 @@ std::vector<std::string> PackNames() {
 }
 
 absl::Status Validate(const CookOptions& options) {
-  if (options.data.empty()) return InvalidField("data", "needs the folder of the collection");
+  if (options.sources.data.empty())
+    return InvalidField("data", "needs the folder of the collection");
   if (options.out.empty()) return InvalidField("out", "needs the folder of the packs");
   if (!(options.share >= 0.001) || !(options.share <= 100)) {
     return InvalidField("share", "must be between 0.001 and 100");
@@ -379,12 +222,11 @@ absl::Status Cook(const CookOptions& options, const Clock& clock,
   std::unique_ptr<Larder> larder;
   for (const PackPlan& plan : plans) {
     const absl::Time start = clock.Now();
-    if (larder == nullptr && !IsPhotographs(plan.theme)) {
-      SEMSAM_ASSIGN_OR_RETURN(larder, Larder::Open(options));
+    if (larder == nullptr && !IsOfPhotographs(plan)) {
+      SEMSAM_ASSIGN_OR_RETURN(larder, Larder::Open(options.sources));
     }
-    absl::StatusOr<CookedPack> cooked = IsPhotographs(plan.theme)
-                                            ? CookPhotographs(plan, options)
-                                            : CookScenes(plan, options, *larder);
+    absl::StatusOr<CookedPack> cooked =
+        IsOfPhotographs(plan) ? CookPhotographs(plan, options) : CookScenes(plan, options, *larder);
     if (!cooked.ok()) {
       return Annotate(cooked.status(), absl::StrCat("pack ", std::string(plan.name)));
     }

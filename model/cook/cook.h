@@ -24,15 +24,14 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "model/base/clock.h"
+#include "model/cook/larder.h"
 #include "model/cook/pack.h"
 
 namespace semsam {
 
 struct CookOptions {
-  std::string data;     // folder of the collection (catalog.h), with icons, faces, cutouts
-  std::string clipart;  // folder of SVG files; empty: no clip art
-  std::string nouns;    // WordNet's index.noun; empty: clip art has no names
-  std::string out;      // folder of the packs
+  LarderOptions sources;
+  std::string out;  // folder of the packs
   uint64_t seed = 1;
   double share = 1;                // of the usual number of scenes, 0.001 to 100; photographs all
   size_t max_broken = 40;          // sprites of a pack

@@ -65,18 +65,34 @@ void DropSkinTone(Words& words) {
   }
 }
 
+// "man running facing right" -> "man running".
+void DropDirection(Words& words) {
+  if (words.size() < 3 || words[words.size() - 2] != "facing") return;
+  if (words.back() == "left" || words.back() == "right") words.resize(words.size() - 2);
+}
+
+// Names that go on with who is in the picture: "family man woman girl" -> "family".
+void DropMembers(Words& words) {
+  const std::string& first = words.front();
+  if (first == "family" || first == "kiss" || first == "couple") words.resize(1);
+}
+
 }  // namespace
 
 std::optional<std::string> IconWords(std::string_view name) {
   Words words = SplitName(name);
+  if (words.empty()) return std::nullopt;
   DropSkinTone(words);
-  if (words.empty() || words.size() > 6) return std::nullopt;
+  DropDirection(words);
+  DropMembers(words);
+  if (words.size() > 6) return std::nullopt;
   if (words.size() == 1 && words[0].size() < 2) return std::nullopt;
   for (const std::string& word : words) {
     if (!IsPlainWord(word)) return std::nullopt;
     if (std::find(kNoThings.begin(), kNoThings.end(), word) != kNoThings.end()) return std::nullopt;
   }
-  return absl::StrJoin(words, " ");
+  std::string joined = absl::StrJoin(words, " ");
+  return joined == "piata" ? "pinata" : joined;  // a set lost the letter
 }
 
 std::optional<std::string> ClipartWords(std::string_view stem, const std::set<std::string>& nouns) {

@@ -10,7 +10,8 @@
 namespace semsam {
 
 // "red-apple" and "red_apple" -> "red apple". A tone of skin at the end is dropped
-// ("astronaut-dark", "astronaut-medium-dark-skin-tone" -> "astronaut"). Nothing for
+// ("astronaut-dark", "astronaut-medium-dark-skin-tone" -> "astronaut"), and so are
+// directions ("man-running-facing-right") and the members of a family. Nothing for
 // what names no thing that can be seen: flags, signs, buttons, letters, arrows, times
 // of the clock, signs of the zodiac, and names that hold a tone of skin or a digit.
 // Thread-safe.

@@ -21,6 +21,7 @@ namespace semsam {
 namespace {
 
 constexpr int64_t kMinAreaPx = 64;
+constexpr double kGapPx = 2;     // between a forehead and the hair above it
 constexpr double kMaxIou = 0.9;  // of two masks more alike one is left out
 
 constexpr std::string_view kOutfit = "outfit";
@@ -129,7 +130,7 @@ class ClothesGrouper {
     return nullptr;
   }
 
-  // Hair and the piece of skin that reaches into its box, where both end within the top
+  // Hair and the piece of skin that reaches up to its box, where both end within the top
   // quarter of someone who stands upright.
   absl::Status AddHead() {
     const Annotation* hair = FindPart("hair");
@@ -145,7 +146,8 @@ class ClothesGrouper {
                             ConnectedComponents(*skin->mask, kMinAreaPx));
     for (const RunLengths& piece : pieces) {
       const BoxPx box = TightBox(piece);
-      const bool meets = box.x0 < top.x1 && top.x0 < box.x1 && box.y0 < top.y1 && top.y0 < box.y1;
+      const bool meets =
+          box.x0 <= top.x1 && top.x0 <= box.x1 && box.y0 <= top.y1 + kGapPx && top.y0 <= box.y1;
       if (!meets || box.y1 > neck) continue;
       mask = UnionOf(mask, piece);
       found = true;

@@ -120,6 +120,8 @@ absl::Status RenderError(const char* what, GError* raw) {
       absl::StrCat(what, ": ", error == nullptr ? "it fails" : error->message));
 }
 
+constexpr int kProbePx = 128;  // longer side of the drawing that is measured
+
 // One parsed drawing and a canvas that its ink fills.
 class Renderer {
  public:
@@ -182,6 +184,24 @@ class Renderer {
     return absl::OkStatus();
   }
 
+  // The canvas that shows `left`..`bottom` of the page.
+  absl::Status MakeCanvas(double left, double top, double right, double bottom, int side_px) {
+    // Not a number fails too.
+    if (!(right > left) || !(bottom > top)) return absl::OutOfRangeError("it has no ink");
+    scale_ = side_px / std::max(right - left, bottom - top);
+    ink_ = {.x = left, .y = top, .width = right - left, .height = bottom - top};
+    size_ = {.height = std::max(1, static_cast<int>(std::ceil(ink_.height * scale_ - 1e-6))),
+             .width = std::max(1, static_cast<int>(std::ceil(ink_.width * scale_ - 1e-6)))};
+    surface_.reset(cairo_image_surface_create(CAIRO_FORMAT_ARGB32, size_.width, size_.height));
+    context_.reset(cairo_create(surface_.get()));
+    if (cairo_status(context_.get()) != CAIRO_STATUS_SUCCESS) {
+      return absl::ResourceExhaustedError("no memory for the canvas");
+    }
+    return absl::OkStatus();
+  }
+
+  // What the library measures is exact for what is filled, but too large where a shape
+  // is stroked alone or clipped (librsvg 2.54): there a small drawing tells.
   absl::Status FitInk(int side_px) {
     RsvgRectangle ink = {};
     GError* error = nullptr;
@@ -189,22 +209,31 @@ class Renderer {
         0) {
       return RenderError("it cannot be measured", error);
     }
-    const double left = std::max(ink.x, 0.0), right = std::min(ink.x + ink.width, page_.width);
-    const double top = std::max(ink.y, 0.0), bottom = std::min(ink.y + ink.height, page_.height);
-    const double longer = std::max(right - left, bottom - top);
-    // Not a number fails too.
-    if (!(right > left) || !(bottom > top)) return absl::OutOfRangeError("it has no ink");
-    scale_ = side_px / longer;
-    ink_ = {.x = left, .y = top, .width = right - left, .height = bottom - top};
-    size_ = {.height = static_cast<int>(std::ceil(ink_.height * scale_ - 1e-6)),
-             .width = static_cast<int>(std::ceil(ink_.width * scale_ - 1e-6))};
+    double left = std::max(ink.x, 0.0), right = std::min(ink.x + ink.width, page_.width);
+    double top = std::max(ink.y, 0.0), bottom = std::min(ink.y + ink.height, page_.height);
+    SEMSAM_RETURN_IF_ERROR(MakeCanvas(left, top, right, bottom, kProbePx));
+    SEMSAM_RETURN_IF_ERROR(Draw(nullptr));
+    const PixelBox seen = BoundingBox(InkMask());
+    if (seen.width == 0) return absl::OutOfRangeError("it has no ink");
+    constexpr int kSlack = 2;  // probe pixels that may be empty at an edge
+    const double x = left, y = top;
+    if (seen.x > kSlack) left = x + (seen.x - 1) / scale_;
+    if (seen.y > kSlack) top = y + (seen.y - 1) / scale_;
+    const int end_x = seen.x + seen.width, end_y = seen.y + seen.height;
+    if (end_x < size_.width - kSlack) right = x + (end_x + 1) / scale_;
+    if (end_y < size_.height - kSlack) bottom = y + (end_y + 1) / scale_;
+    SEMSAM_RETURN_IF_ERROR(MakeCanvas(left, top, right, bottom, side_px));
     if (std::min(size_.height, size_.width) < 8) return absl::OutOfRangeError("it is a line");
-    surface_.reset(cairo_image_surface_create(CAIRO_FORMAT_ARGB32, size_.width, size_.height));
-    context_.reset(cairo_create(surface_.get()));
-    if (cairo_status(context_.get()) != CAIRO_STATUS_SUCCESS) {
-      return absl::ResourceExhaustedError("no memory for the canvas");
-    }
     return absl::OkStatus();
+  }
+
+  // Pixels of the canvas that are not wholly empty.
+  RunLengths InkMask() const {
+    BinaryMask mask{.size = size_};
+    for (int y = 0; y < size_.height; ++y) {
+      for (int x = 0; x < size_.width; ++x) mask.pixels.push_back((row(y)[x] >> 24) > 8 ? 1 : 0);
+    }
+    return EncodeRunLengths(mask);
   }
 
   Handle handle_;

@@ -2,6 +2,7 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <limits>
 
 namespace semsam {
@@ -9,6 +10,7 @@ namespace {
 
 // Of inflateInit2: the largest window, and a gzip header before it.
 constexpr int kGzipWindow = 15 + 16;
+constexpr size_t kFirstBytes = 65536;
 
 }  // namespace
 
@@ -23,10 +25,18 @@ absl::StatusOr<std::string> Gunzip(std::string_view packed, int64_t max_bytes) {
   if (inflateInit2(&stream, kGzipWindow) != Z_OK) {
     return absl::ResourceExhaustedError("gzip: no memory");
   }
-  std::string out(static_cast<size_t>(max_bytes), '\0');
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(max_bytes);
-  const int result = inflate(&stream, Z_FINISH);
+  // `max_bytes` guards against what a hostile file would become; most need less.
+  std::string out(std::min<size_t>(max_bytes, std::max<size_t>(kFirstBytes, 4 * packed.size())),
+                  '\0');
+  int result = Z_OK;
+  for (;;) {
+    stream.next_out = reinterpret_cast<Bytef*>(out.data()) + stream.total_out;
+    stream.avail_out = static_cast<uInt>(out.size() - stream.total_out);
+    result = inflate(&stream, Z_FINISH);
+    const bool full = (result == Z_OK || result == Z_BUF_ERROR) && stream.avail_out == 0;
+    if (!full || out.size() == static_cast<size_t>(max_bytes)) break;
+    out.resize(std::min<size_t>(max_bytes, 2 * out.size()));
+  }
   const bool whole = result == Z_STREAM_END && stream.avail_in == 0;
   out.resize(stream.total_out);
   inflateEnd(&stream);

@@ -31,13 +31,13 @@ CommandLine MakeCommandLine(Texts& texts) {
   using Need = CommandLine::Need;
   CommandLine line;
   line.AddText("data", "FOLDER", "the collection: icons, faces, cutouts, pets, people, coco, ..",
-               &texts.options.data, Need::kRequired);
+               &texts.options.sources.data, Need::kRequired);
   line.AddText("out", "FOLDER", "where the packs and words.txt go", &texts.options.out,
                Need::kRequired);
   line.AddText("clipart", "FOLDER", "SVG files (openclipart-svg); default: no clip art",
-               &texts.options.clipart, Need::kOptional);
+               &texts.options.sources.clipart, Need::kOptional);
   line.AddText("nouns", "FILE", "WordNet's index.noun, which gives clip art its names",
-               &texts.options.nouns, Need::kOptional);
+               &texts.options.sources.nouns, Need::kOptional);
   line.AddText("packs", "A,B,..", "only these; default: all", &texts.packs, Need::kOptional);
   line.AddText("share", "X", "of the usual number of scenes; default: 1", &texts.share,
                Need::kOptional);

@@ -20,6 +20,14 @@ TEST(IconWords, TonesOfSkinAtTheEndAreDropped) {
   EXPECT_EQ(IconWords("man-medium-skin-tone-beard"), std::nullopt);
 }
 
+TEST(IconWords, DirectionsAndMembersAreDropped) {
+  EXPECT_EQ(IconWords("man-running-facing-right-dark"), "man running");
+  EXPECT_EQ(IconWords("facing-right"), "facing right");
+  EXPECT_EQ(IconWords("family-man-woman-girl"), "family");
+  EXPECT_EQ(IconWords("kiss-woman-man"), "kiss");
+  EXPECT_EQ(IconWords("piata"), "pinata");
+}
+
 TEST(IconWords, SignsAreNoThings) {
   for (const char* const name :
        {"flag-france", "left-arrow", "no-bicycles", "keycap-1", "1st-place-medal", "a-button", "a",

@@ -1,9 +1,11 @@
 #include "model/cook/svg_picture.h"
 
 #include <string>
+#include <string_view>
 
 #include "gtest/gtest.h"
 #include "model/cook/shape_nesting.h"
+#include "model/data/random.h"
 #include "model/image/run_length_sets.h"
 #include "model/image/run_lengths.h"
 
@@ -95,6 +97,31 @@ TEST(DrawSvg, BrokenTextIsToldFromWhatWillNotDo) {
   for (int i = 0; i < 80; ++i) deep += "<g>";
   for (int i = 0; i < 80; ++i) deep += "</g>";
   EXPECT_EQ(DrawSvg(Svg(deep), 100).status().code(), absl::StatusCode::kOutOfRange);
+}
+
+TEST(DrawSvg, NoByteThatIsChangedEndsTheProgram) {
+  const std::string sound =
+      Svg(std::string("<defs><filter id='f'><feGaussianBlur stdDeviation='2'/></filter></defs>") +
+          kHouse + "<use href='#window' x='9'/><circle r='9' filter='url(#f)'/>");
+  Random random(4);
+  int drawn = 0, refused = 0;
+  for (int round = 0; round < 300; ++round) {
+    std::string text = sound;
+    // Half of the bytes are what numbers are made of: the file stays one.
+    constexpr std::string_view kBytes = "0123456789.-eLZ<>'\"&#\x80\xff /";
+    for (size_t change = 0; change < 1 + random.Below(3); ++change) {
+      text[random.Below(text.size())] = kBytes[random.Below(kBytes.size())];
+    }
+    const auto drawing = DrawSvg(text, 32);
+    ++(drawing.ok() ? drawn : refused);
+    if (!drawing.ok()) continue;
+    const auto masks = NestShapes(*drawing);
+    for (size_t i = 0; masks.ok() && i < masks->size(); ++i) {
+      EXPECT_LT((*masks)[i].parent, static_cast<int>(i));
+    }
+  }
+  EXPECT_GT(drawn, 20);
+  EXPECT_GT(refused, 20);
 }
 
 TEST(NestShapes, WholeShapesWithWhatIsUponThemGroupsAndPieces) {
