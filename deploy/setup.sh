@@ -24,6 +24,7 @@ SEMSAM_BUILD_PACKAGES=(
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libjpeg-dev libpng-dev
   prometheus-cpp-dev libspdlog-dev nlohmann-json3-dev libssl-dev zlib1g-dev libicu-dev
+  libgloo-dev
   libgtest-dev libgmock-dev libbenchmark-dev
   python3 python3-pip
 )

@@ -158,6 +158,8 @@ void ReadPrompts(JsonObject object, const ModelConfig& model, PromptOptions& opt
 void ReadWords(JsonObject object, const RecipeFolders& folders, WordRecipe& words) {
   object.Get("max_objects", words.max_objects);
   object.Get("max_parts", words.max_parts);
+  object.Get<TextMode>("mode", {{"plain", TextMode::kPlain}, {"ensemble", TextMode::kEnsemble}},
+                       words.mode);
   object.Get("embeddings", words.embeddings);
   Fill(object, "embeddings", folders, words.embeddings);
   if (words.max_objects < 1) object.Fail("max_objects", "must be at least 1");
@@ -177,9 +179,6 @@ void ReadQueries(JsonObject object, const ModelConfig& model, QueryRecipe& queri
   }
   if (queries.denoising_groups < 0 || queries.denoising_groups > 100) {
     object.Fail("denoising_groups", "must lie in 0 to 100");
-  }
-  if (queries.denoising_groups > 0 && model.decoder.tokens == 0) {
-    object.Fail("denoising_groups", "the model has no content of denoising queries");
   }
   if (!(queries.share >= 0 && queries.share <= 1)) object.Fail("share", "must lie in 0 to 1");
   object.Done();

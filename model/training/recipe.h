@@ -35,10 +35,12 @@
 //     "prompts": {"count", "box_share", "click_targets": "by-data" | "all" | "one",
 //                 "click_radius_px", "noise", "point_noise", "max_targets"},
 //                                                                   PromptOptions
-//     "words": {"max_objects": 256, "max_parts": 128, "embeddings": "words.safetensors"},
+//     "words": {"max_objects": 256, "max_parts": 128, "mode": "plain" | "ensemble",
+//               "embeddings": "words.safetensors"},
 //                                    of a picture: its own and a random choice of those
-//                                    it could have had; embeddings: a table instead of
-//                                    the text encoder (word_embeddings.h)
+//                                    it could have had; mode: TextMode of the text
+//                                    encoder; embeddings: a table instead of it
+//                                    (word_embeddings.h)
 //     "queries": {"count": 0, "denoising_groups": 0, "share": 1},
 //                                    generic queries a picture and copies of its boxes
 //                                    for denoising; in what share of the pictures
@@ -61,6 +63,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "model/base/model_config.h"
+#include "model/base/types.h"
 #include "model/data/augment.h"
 #include "model/training/criterion.h"
 #include "model/training/optimizer.h"
@@ -82,6 +85,7 @@ struct SourceRecipe {
 struct WordRecipe {
   int max_objects = 256;
   int max_parts = 128;
+  TextMode mode = TextMode::kPlain;
   std::string embeddings;  // empty: the model's own text encoder
 };
 

@@ -53,8 +53,10 @@ ARROWS = {
     "tests/model/evaluation": ["model/evaluation", "model/weights"],
     # The published everything-mode is network and post-processing together.
     "tests/model/net": ["model/net", "model/image"],
+    # Scratch folders and fixtures.
+    "tests/model/data": ["model/data"],
     # The published losses are those of network outputs.
-    "tests/model/training": ["model/training", "tests/model/net"],
+    "tests/model/training": ["model/training", "tests/model/net", "tests/model/data"],
 }
 
 # Libraries by how their headers are spelt, and the folders that may see them.
