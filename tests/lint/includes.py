@@ -60,6 +60,8 @@ ARROWS = {
     # Scratch folders and fixtures.
     "tests/model/data": ["model/data"],
     "tests/model/tools/train": ["model/tools", "tests/model/data"],
+    # Small data sets to evaluate.
+    "tests/model/tools/eval": ["model/tools/eval", "tests/model/data"],
     # The published losses are those of network outputs.
     "tests/model/training": ["model/training", "tests/model/net", "tests/model/data"],
 }
