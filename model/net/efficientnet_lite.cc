@@ -34,7 +34,7 @@ std::array<at::Tensor, 4> EfficientNetLite::Forward(const at::Tensor& image) con
   at::Tensor x = fused_ ? image : Relu6(stem_(image.contiguous(at::MemoryFormat::ChannelsLast)));
   size_t feature = 0;
   for (size_t s = 0; s < stages_.size(); ++s) {
-    for (const Block& block : stages_[s]) x = fused_ ? (*block.fused)(x) : RunBlock(block, x);
+    for (const Block& block : stages_[s]) x = RunBlock(block, x);
     if (static_cast<int>(s) != kEfficientNetLiteFeatures[feature]) continue;
     features[feature++] = fused_ ? x : x.permute({0, 2, 3, 1}).contiguous();
   }
@@ -100,7 +100,8 @@ void EfficientNetLite::FuseBlocks() {
   }
 }
 
-at::Tensor EfficientNetLite::RunBlock(const Block& block, const at::Tensor& x) const {
+at::Tensor EfficientNetLite::RunBlock(const Block& block, const at::Tensor& x) {
+  if (block.fused) return (*block.fused)(x);
   const at::Tensor hidden = block.expand.weight.defined() ? Relu6(block.expand(x)) : x;
   at::Tensor out = block.project(Relu6(block.depthwise(hidden)));
   // In place: a sum's gradient needs neither part.

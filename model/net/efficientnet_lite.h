@@ -52,10 +52,12 @@ class EfficientNetLite final : public Backbone {
   static Convolution Load(const TensorMap& weights, const std::string& prefix);
   Block LoadBlock(const TensorMap& weights, const std::string& prefix, int64_t stride) const;
   void FuseBlocks();
-  at::Tensor RunBlock(const Block& block, const at::Tensor& x) const;
+  // x and the result in the order of channels last: [B, H, W, C] where blocks are fused,
+  // else [B, C, H, W].
+  static at::Tensor RunBlock(const Block& block, const at::Tensor& x);
 
   ops::Path path_;
-  bool fused_ = false;
+  bool fused_ = false;  // all blocks
   Convolution stem_;
   std::vector<std::vector<Block>> stages_;
 };

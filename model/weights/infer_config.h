@@ -10,6 +10,7 @@
 
 namespace semsam {
 
+// The backbone is an EfficientNet-Lite where there is backbone.stem.weight, else a Swin.
 // What shapes do not tell has the published value: 8 heads in both decoders and in
 // the text encoder, GroupNorm of 32 groups (fewer where the width demands it),
 // preprocessing, the order of the levels of six tokens (any other number of tokens:
