@@ -12,6 +12,7 @@
 #include <sstream>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
@@ -116,8 +117,8 @@ class Outline {
 
 absl::Status RenderError(const char* what, GError* raw) {
   const Error error(raw);
-  return absl::InvalidArgumentError(
-      absl::StrCat(what, ": ", error == nullptr ? "it fails" : error->message));
+  return absl::InvalidArgumentError(absl::StrCat(
+      what, ": ", absl::StripAsciiWhitespace(error == nullptr ? "it fails" : error->message)));
 }
 
 constexpr int kProbePx = 128;  // longer side of the drawing that is measured
