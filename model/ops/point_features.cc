@@ -84,8 +84,10 @@ at::Tensor ImageFeatures(const PyramidMemory& image, const at::Tensor& points) {
   for (const ImageSize& size : image.levels) {
     const Places x = PlaceAll(points.select(1, 0), size.width);
     const Places y = PlaceAll(points.select(1, 1), size.height);
+    // Under autocast the memory may be of a narrower type than the places.
     const auto pixel = [&](const at::Tensor& row, const at::Tensor& column) {
-      return image.memory.index_select(0, row * size.width + column + start);
+      return image.memory.index_select(0, row * size.width + column + start)
+          .to(points.scalar_type());
     };
     const at::Tensor above = at::lerp(pixel(y.low, x.low), pixel(y.low, x.high), x.share);
     const at::Tensor below = at::lerp(pixel(y.high, x.low), pixel(y.high, x.high), x.share);

@@ -17,11 +17,11 @@ namespace semsam {
 
 struct TextBatchOptions {
   uint64_t seed = 1;
-  int texts = 512;   // of one batch; all there are, if those are fewer
+  int texts = 256;   // of one batch; all there are, if those are fewer
   int context = 18;  // tokens of a text, start and end included
   // Share of the names that come in a phrase of the ensemble (prompt_templates.h). A
   // phrase says nothing of the thing, so its target is that of the name alone.
-  double phrase_share = 0.25;
+  double phrase_share = 0.15;
   // Share of the names of several pieces in which one piece is made the unknown one.
   double unknown_share = 0.1;
 };

@@ -25,10 +25,10 @@ struct TextDistillationOptions {
   TextBatchOptions batches;  // its context is that of `text`
   TextLossOptions loss;
   OptimizerOptions optimizer = {
-      .learning_rate = 1e-3,
+      .learning_rate = 1.5e-3,
       .weight_decay = 0.01,
       .clip_norm = 1,
-      .average_decay = 0.998,
+      .average_decay = 0.99,
       .schedule = {.decay_at = {0.5, 0.65, 0.8, 0.9}, .decay = 0.4, .warmup_steps = 100}};
   // False: held-out names are learnt too, so that no score means anything.
   bool hold_out = true;
@@ -36,6 +36,7 @@ struct TextDistillationOptions {
 // The schedule's total_steps must be set.
 absl::Status Validate(const TextDistillationOptions& options);
 
+// What a step did, before its update.
 struct TextStep {
   int64_t step = 0;  // from 1 on
   double distance = 0;
@@ -47,9 +48,9 @@ struct TextStep {
 // with one thread, or another fixed number of them, the same every time.
 class TextDistillation {
  public:
-  // `start`: weights to begin with (ReadTextWeights), or empty for StartText. Errors:
-  // INVALID_ARGUMENT for options, targets without names to learn, or a start of another
-  // configuration.
+  // `start`: weights to begin with (ReadTextWeights), which are trained in place, or
+  // empty for StartText. Errors: INVALID_ARGUMENT for options, targets without names to
+  // learn, or a start of another configuration.
   static absl::StatusOr<std::unique_ptr<TextDistillation>> Create(
       TextTargets targets, const TextDistillationOptions& options, NamedTensors start = {});
 

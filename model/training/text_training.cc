@@ -1,5 +1,6 @@
 #include "model/training/text_training.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -46,13 +47,7 @@ class Run {
  private:
   // What has been learnt so far, measured and safe.
   absl::Status Pause() {
-    SEMSAM_ASSIGN_OR_RETURN(const TextScore score, distillation_.Score(options_.score_names));
-    if (score.names > 0 && options_.distillation.hold_out) {
-      SEMSAM_RETURN_IF_ERROR(Write({{"step", distillation_.steps()},
-                                    {"held_out_names", score.names},
-                                    {"held_out_cosine", score.cosine},
-                                    {"held_out_neighbours", score.neighbours}}));
-    }
+    if (options_.distillation.hold_out) SEMSAM_RETURN_IF_ERROR(Measure());
     if (!options_.checkpoint.empty()) {
       SEMSAM_RETURN_IF_ERROR(SaveCheckpoint(options_.checkpoint, distillation_.Save()));
     }
@@ -60,11 +55,21 @@ class Run {
                             options_.dtype);
   }
 
+  absl::Status Measure() {
+    SEMSAM_ASSIGN_OR_RETURN(const TextScore score, distillation_.Score(options_.score_names));
+    if (score.names == 0) return absl::OkStatus();
+    return Write({{"step", distillation_.steps()},
+                  {"held_out_names", score.names},
+                  {"held_out_cosine", score.cosine},
+                  {"held_out_neighbours", score.neighbours}});
+  }
+
   absl::Status Report(const TextStep& step) {
     const absl::Time now = clock_.Now();
     const double seconds = absl::ToDoubleSeconds(now - reported_);
-    const auto names =
-        static_cast<double>((step.step - reported_step_) * options_.distillation.batches.texts);
+    const int64_t batch =
+        std::min<int64_t>(options_.distillation.batches.texts, distillation_.names());
+    const auto names = static_cast<double>((step.step - reported_step_) * batch);
     reported_ = now;
     reported_step_ = step.step;
     return Write({{"step", step.step},

@@ -19,7 +19,7 @@ struct Options {
   bool everything = false;
   std::string dtype;
   std::string limit;
-  std::string steps = "4000";
+  std::string steps = "1600";
   std::string seed;
   std::string batch;
   std::string width;
@@ -48,13 +48,13 @@ CommandLine MakeCommandLine(Options& options) {
   add("start", "F", "weights to begin with; default: made from the targets",
       &options.training.start);
   add("dtype", "T", "fp32, fp16 or bf16; default: fp16", &options.dtype);
-  add("steps", "N", "of the whole training; default: 4000", &options.steps);
+  add("steps", "N", "of the whole training; default: 1600", &options.steps);
   add("limit", "T", "ends after this time, e.g. 40m; default: never", &options.limit);
-  add("batch", "N", "names a step; default: 512", &options.batch);
+  add("batch", "N", "names a step; default: 256", &options.batch);
   add("seed", "N", "of everything that is drawn; default: 1", &options.seed);
-  add("rate", "R", "learning rate; default: 0.001", &options.rate);
-  add("average", "D", "decay of the averaged weights a step; default: 0.998", &options.average);
-  add("phrases", "S", "share of names in a phrase of the ensemble; default: 0.25",
+  add("rate", "R", "learning rate; default: 0.0015", &options.rate);
+  add("average", "D", "decay of the averaged weights a step; default: 0.99", &options.average);
+  add("phrases", "S", "share of names in a phrase of the ensemble; default: 0.15",
       &options.phrases);
   add("relation", "W", "weight of the relations in the loss; default: 0.1", &options.relation);
   add("width", "N", "of the transformer; default: as in the default model", &options.width);

@@ -49,6 +49,7 @@ inline TextDistillationOptions Options() {
   TextDistillationOptions options;
   options.text = TinyText(/*token_rank=*/16);
   options.batches.texts = 45;
+  options.batches.phrase_share = 0.25;
   options.optimizer.learning_rate = 3e-3;
   options.optimizer.average_decay = 0.9;
   options.optimizer.schedule.total_steps = 150;

@@ -146,6 +146,21 @@ TEST_F(TrainerTest, AWrongGradientDoesNotReachTheBoundOfTheSmokeTest) {
   }
 }
 
+// Where the CPU has it; elsewhere this says that float32 is taken instead.
+TEST_F(TrainerTest, BFloat16LearnsTheSameWay) {
+  const std::string text = Replaced(SmokeRecipe(), "\"steps\": 50", "\"steps\": 15");
+  Trained(text, Options("float32"));
+  Trained(Replaced(text, "\"batch\"", "\"precision\": \"bfloat16\", \"batch\""),
+          Options("bfloat16"));
+  const auto wide = ReadMetrics(folder_ / "float32/metrics.jsonl", 100);
+  const auto narrow = ReadMetrics(folder_ / "bfloat16/metrics.jsonl", 100);
+  ASSERT_TRUE(wide.ok() && narrow.ok());
+  ASSERT_EQ(narrow->size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_NEAR((*narrow)[i].loss, (*wide)[i].loss, 0.15 * (*wide)[i].loss) << i;
+  }
+}
+
 TEST_F(TrainerTest, AResumedTrainingEqualsAnUninterruptedOneBitForBit) {
   const NamedTensors whole = Trained(kSmallRecipe, Options("whole"));
   // Stopped in the middle, with another number of loader threads from then on.
