@@ -10,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "model/base/status_macros.h"
-#include "model/tools/inspect/command.h"
-#include "model/tools/inspect/command_line.h"
+#include "model/tools/program/command.h"
+#include "model/tools/program/command_line.h"
 
 namespace semsam {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "model/base/status_macros.h"
 #include "model/tools/eval/score_command.h"
-#include "model/tools/inspect/command.h"
+#include "model/tools/program/command.h"
 
 namespace semsam {
 namespace {

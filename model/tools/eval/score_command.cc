@@ -10,7 +10,7 @@
 #include "model/data/files.h"
 #include "model/tools/eval/score_instances.h"
 #include "model/tools/eval/score_maps.h"
-#include "model/tools/inspect/command_line.h"
+#include "model/tools/program/command_line.h"
 
 namespace semsam {
 namespace {

@@ -2,7 +2,7 @@
 #ifndef SEMSAM_MODEL_TOOLS_EVAL_SCORE_COMMAND_H_
 #define SEMSAM_MODEL_TOOLS_EVAL_SCORE_COMMAND_H_
 
-#include "model/tools/inspect/command.h"
+#include "model/tools/program/command.h"
 
 namespace semsam {
 
