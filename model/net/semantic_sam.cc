@@ -15,7 +15,9 @@ std::vector<ops::PyramidMemory> Memories(absl::Span<const ImageFeatures> images)
 std::vector<std::vector<int64_t>> RowsOfImages(size_t images, const std::vector<int>& image_of) {
   std::vector<std::vector<int64_t>> rows(images);
   for (size_t i = 0; i < image_of.size(); ++i) {
-    rows.at(static_cast<size_t>(image_of[i])).push_back(static_cast<int64_t>(i));
+    const auto image = static_cast<size_t>(image_of[i]);
+    TORCH_CHECK(image < images, "there is no image ", image_of[i]);
+    rows[image].push_back(static_cast<int64_t>(i));
   }
   return rows;
 }

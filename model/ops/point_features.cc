@@ -77,6 +77,11 @@ Places PlaceAll(const at::Tensor& at, int64_t cells) {
   return places;
 }
 
+// Not at::lerp: in mixed precision the features and the shares differ in type.
+at::Tensor Blend(const at::Tensor& low, const at::Tensor& high, const at::Tensor& share) {
+  return low + (high - low) * share;
+}
+
 // [P, L * C] of points that look at one image.
 at::Tensor ImageFeatures(const PyramidMemory& image, const at::Tensor& points) {
   std::vector<at::Tensor> parts;
@@ -89,9 +94,9 @@ at::Tensor ImageFeatures(const PyramidMemory& image, const at::Tensor& points) {
       return image.memory.index_select(0, row * size.width + column + start)
           .to(points.scalar_type());
     };
-    const at::Tensor above = at::lerp(pixel(y.low, x.low), pixel(y.low, x.high), x.share);
-    const at::Tensor below = at::lerp(pixel(y.high, x.low), pixel(y.high, x.high), x.share);
-    parts.push_back(at::lerp(above, below, y.share));
+    const at::Tensor above = Blend(pixel(y.low, x.low), pixel(y.low, x.high), x.share);
+    const at::Tensor below = Blend(pixel(y.high, x.low), pixel(y.high, x.high), x.share);
+    parts.push_back(Blend(above, below, y.share));
     start += size.area();
   }
   return at::cat(parts, 1);

@@ -178,6 +178,17 @@ TEST_F(AdditionOps, PointFeaturesTrainTheMemoryUnderThePoints) {
   EXPECT_NEAR(image.memory.grad().sum().item<double>(), 3 * 3 * 2, 1e-9);
 }
 
+// As in mixed precision, where the memory comes out of a product.
+TEST_F(AdditionOps, PointsInSinglePrecisionReadAMemoryInHalf) {
+  PyramidMemory image = MakeMemory(16, {8, 8});
+  const std::vector<int> image_of = {0, 0};
+  const at::Tensor points = at::rand({2, 2});
+  const at::Tensor expected = PointFeatures({&image, 1}, image_of, points, Path::kTraining);
+  image.memory = image.memory.to(at::kBFloat16);
+  const at::Tensor actual = PointFeatures({&image, 1}, image_of, points, Path::kTraining);
+  EXPECT_LT(MaxDifference(actual, expected), 0.05);
+}
+
 // --- Means under masks ---
 
 TEST_F(AdditionOps, MeansUnderMasksOnBothPathsAgree) {
