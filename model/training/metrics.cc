@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -159,7 +160,8 @@ std::string MetricsToJson(const Metrics& metrics) {
 
 absl::StatusOr<std::vector<Metrics>> ReadMetrics(const std::string& path, int64_t last_step) {
   std::vector<Metrics> lines;
-  if (!std::filesystem::exists(path)) return lines;
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return lines;
   SEMSAM_ASSIGN_OR_RETURN(const std::shared_ptr<const MappedFile> file, MappedFile::Open(path));
   const absl::string_view text(reinterpret_cast<const char*>(file->bytes().data()),
                                file->bytes().size());

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "model/data/random.h"
@@ -35,7 +34,7 @@ uint64_t PermutedIndex(uint64_t index, uint64_t size, uint64_t seed) {
   return index;
 }
 
-absl::StatusOr<SamplePlan> SamplePlan::Create(std::vector<PlannedSource> sources,
+absl::StatusOr<SamplePlan> SamplePlan::Create(const std::vector<PlannedSource>& sources,
                                               int64_t epoch_pictures, uint64_t seed) {
   if (sources.empty()) return absl::InvalidArgumentError("there are no sources of pictures");
   double shares = 0;

@@ -34,7 +34,7 @@ class SamplePlan {
 
   // `epoch_pictures` 0: as many as the sources have. Errors: INVALID_ARGUMENT that
   // names a source which is empty or would get no picture.
-  static absl::StatusOr<SamplePlan> Create(std::vector<PlannedSource> sources,
+  static absl::StatusOr<SamplePlan> Create(const std::vector<PlannedSource>& sources,
                                            int64_t epoch_pictures, uint64_t seed);
 
   int64_t epoch_pictures() const { return epoch_pictures_; }

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
-#include <set>
+#include <span>
 #include <system_error>
 #include <utility>
 
@@ -44,6 +44,12 @@ bool HasBFloat16(at::Device device) {
 #else
   return device.is_cuda();
 #endif
+}
+
+// What cannot be looked at is not there: opening it tells why.
+bool Exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
 }
 
 absl::StatusOr<int64_t> Counter(const Checkpoint& checkpoint, const char* name) {
@@ -98,7 +104,7 @@ absl::Status Trainer::SetUp() {
                      : std::llround(std::ceil(pictures / static_cast<double>(PicturesAStep())));
   SEMSAM_RETURN_IF_ERROR(MakeWeights());
   const std::string checkpoint = Path(kCheckpointFile);
-  if (options_.resume && std::filesystem::exists(checkpoint)) {
+  if (options_.resume && Exists(checkpoint)) {
     SEMSAM_ASSIGN_OR_RETURN(const Checkpoint loaded, LoadCheckpoint(checkpoint));
     const absl::Status resumed = Resume(loaded);
     if (!resumed.ok()) return Annotate(resumed, checkpoint);
@@ -123,7 +129,7 @@ absl::Status Trainer::CheckFolder() {
   }
   if (options_.resume || options_.processes.rank != 0) return absl::OkStatus();
   for (const char* file : {kCheckpointFile, kMetricsFile, kWeightsFile}) {
-    if (std::filesystem::exists(Path(file))) {
+    if (Exists(Path(file))) {
       return absl::AlreadyExistsError(absl::StrCat(
           Path(file), " is there already: resume that training or name another folder"));
     }

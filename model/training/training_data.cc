@@ -120,8 +120,8 @@ absl::StatusOr<std::unique_ptr<TrainingData>> TrainingData::Create(const Recipe&
     planned.push_back({.size = dataset->size(), .share = source.share});
     sources.push_back(std::move(dataset));
   }
-  SEMSAM_ASSIGN_OR_RETURN(
-      SamplePlan plan, SamplePlan::Create(std::move(planned), recipe.epoch_pictures, recipe.seed));
+  SEMSAM_ASSIGN_OR_RETURN(SamplePlan plan,
+                          SamplePlan::Create(planned, recipe.epoch_pictures, recipe.seed));
   return std::unique_ptr<TrainingData>(
       new TrainingData(recipe, std::move(sources), std::move(plan)));
 }

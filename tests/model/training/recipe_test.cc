@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <numeric>
 #include <set>
@@ -50,6 +51,19 @@ TEST(RecipeTest, DefaultsAreThePublishedOnes) {
   EXPECT_EQ(recipe->criterion.matching, PromptMatching::kManyToMany);
   EXPECT_EQ(recipe->data[0].jitter.size_px, 64);
   EXPECT_EQ(recipe->model, NamedConfig("swin-tiny").value());
+}
+
+TEST(RecipeTest, TheRecipesOfTheRepositoryAreRead) {
+  int read = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(SEMSAM_SOURCE_DIR "/model/training/recipes")) {
+    const auto recipe = ReadRecipe(
+        entry.path().string(),
+        {{"data", "/d"}, {"start", "/s"}, {"packs", "/p"}, {"sa1b", "/1"}, {"icons", "/i"}});
+    EXPECT_TRUE(recipe.ok()) << recipe.status();
+    ++read;
+  }
+  EXPECT_GE(read, 5);
 }
 
 TEST(RecipeTest, ErrorsNameTheField) {

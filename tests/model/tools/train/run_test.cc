@@ -51,7 +51,7 @@ class RunTest : public ::testing::Test {
   };
 
   // Starts `semsam-train run` on the recipe; `limit` runs in the new process first.
-  Child Start(const std::string& output, std::vector<std::string> more = {},
+  Child Start(const std::string& output, const std::vector<std::string>& more = {},
               const std::function<void()>& limit = nullptr) {
     std::vector<std::string> arguments = {
         SEMSAM_TRAIN_PROGRAM, "run",       "--recipe", folder_ / "recipe.json", "--output",
@@ -94,9 +94,9 @@ class RunTest : public ::testing::Test {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
 
-  int Run(const std::string& output, std::vector<std::string> more = {},
+  int Run(const std::string& output, const std::vector<std::string>& more = {},
           const std::function<void()>& limit = nullptr) {
-    last_ = Start(output, std::move(more), limit);
+    last_ = Start(output, more, limit);
     return Wait(last_);
   }
 
