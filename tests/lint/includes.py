@@ -59,8 +59,7 @@ ARROWS = {
     "tests/model/net": ["model/net", "model/image"],
     # Scratch folders and fixtures.
     "tests/model/data": ["model/data"],
-    "tests/model/tools/train": ["model/tools", "tests/model/data"],
-    # Small data sets to evaluate.
+    "tests/model/tools/train": ["model/tools/train", "tests/model/data"],
     "tests/model/tools/eval": ["model/tools/eval", "tests/model/data"],
     # The published losses are those of network outputs.
     "tests/model/training": ["model/training", "tests/model/net", "tests/model/data"],

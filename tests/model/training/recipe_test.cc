@@ -57,9 +57,13 @@ TEST(RecipeTest, TheRecipesOfTheRepositoryAreRead) {
   int read = 0;
   for (const auto& entry :
        std::filesystem::directory_iterator(SEMSAM_SOURCE_DIR "/model/training/recipes")) {
-    const auto recipe = ReadRecipe(
-        entry.path().string(),
-        {{"data", "/d"}, {"start", "/s"}, {"packs", "/p"}, {"sa1b", "/1"}, {"icons", "/i"}});
+    if (entry.path().extension() != ".json") continue;
+    const auto recipe = ReadRecipe(entry.path().string(), {{"data", "/d"},
+                                                           {"start", "/s"},
+                                                           {"packs", "/p"},
+                                                           {"sa1b", "/1"},
+                                                           {"imagenet", "/i"},
+                                                           {"text", "/t"}});
     EXPECT_TRUE(recipe.ok()) << recipe.status();
     ++read;
   }
