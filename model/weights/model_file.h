@@ -41,6 +41,8 @@ class ModelFile {
   //   formula:openseed-swin-t
   //   formula:swin-tiny
   //   formula:swin-tiny-wordless
+  //   formula:swin-tiny-extended
+  //   formula:semsam-lite
   // Errors carry the path: NOT_FOUND, INVALID_ARGUMENT for anything that is
   // damaged, hostile or does not fit (see ResolveWeights).
   static absl::StatusOr<std::unique_ptr<ModelFile>> Open(const std::string& spec);

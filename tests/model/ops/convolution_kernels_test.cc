@@ -4,35 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
 #include <vector>
 
 #include "model/ops/cpu/kernels.h"
+#include "tests/model/ops/kernel_sets.h"
 
 namespace semsam::ops::cpu {
 namespace {
 
-std::vector<float> Random(int64_t count, float scale, uint32_t seed) {
-  std::mt19937 engine(seed);
-  std::uniform_real_distribution<float> uniform(-scale, scale);
-  std::vector<float> values(static_cast<size_t>(count));
-  for (float& value : values) value = uniform(engine);
-  return values;
-}
-
 double Relu6(double value) { return std::clamp(value, 0.0, 6.0); }
 
-class ConvolutionKernels : public testing::TestWithParam<int> {
- protected:
-  void SetUp() override {
-    int count = 0;
-    const Kernels* const* sets = AvailableKernels(&count);
-    if (GetParam() >= count) GTEST_SKIP() << "this processor runs " << count << " sets";
-    kernels_ = sets[GetParam()];
-  }
-
-  const Kernels* kernels_ = nullptr;
-};
+using ConvolutionKernels = KernelSetTest;
 
 struct PointwiseCase {
   int64_t pixels;

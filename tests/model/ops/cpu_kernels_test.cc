@@ -3,35 +3,17 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 #include <string>
 #include <type_traits>
 #include <vector>
 
 #include "model/ops/cpu/kernels.h"
+#include "tests/model/ops/kernel_sets.h"
 
 namespace semsam::ops::cpu {
 namespace {
 
-std::vector<float> Random(size_t count, float scale, uint32_t seed) {
-  std::mt19937 engine(seed);
-  std::uniform_real_distribution<float> uniform(-scale, scale);
-  std::vector<float> values(count);
-  for (float& value : values) value = uniform(engine);
-  return values;
-}
-
-class CpuKernels : public ::testing::TestWithParam<int> {
- protected:
-  void SetUp() override {
-    int count = 0;
-    const Kernels* const* sets = AvailableKernels(&count);
-    if (GetParam() >= count) GTEST_SKIP() << "this processor runs " << count << " sets";
-    kernels_ = sets[GetParam()];
-  }
-
-  const Kernels* kernels_ = nullptr;
-};
+using CpuKernels = KernelSetTest;
 
 std::vector<float> RunLinear(const Kernels& kernels, const std::vector<float>& x, int64_t m,
                              int64_t k, const std::vector<float>& w, int64_t n, const float* bias,

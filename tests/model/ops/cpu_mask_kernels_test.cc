@@ -3,34 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "model/ops/cpu/kernels.h"
+#include "tests/model/ops/kernel_sets.h"
 
 namespace semsam::ops::cpu {
 namespace {
 
-std::vector<float> Random(size_t count, float scale, uint32_t seed) {
-  std::mt19937 engine(seed);
-  std::uniform_real_distribution<float> uniform(-scale, scale);
-  std::vector<float> values(count);
-  for (float& value : values) value = uniform(engine);
-  return values;
-}
-
-class CpuMaskKernels : public ::testing::TestWithParam<int> {
- protected:
-  void SetUp() override {
-    int count = 0;
-    const Kernels* const* sets = AvailableKernels(&count);
-    if (GetParam() >= count) GTEST_SKIP() << "this processor runs " << count << " sets";
-    kernels_ = sets[GetParam()];
-  }
-
-  const Kernels* kernels_ = nullptr;
-};
+using CpuMaskKernels = KernelSetTest;
 
 TEST_P(CpuMaskKernels, SharesAreMeansOfProbabilities) {
   for (const int64_t factor : {1, 2, 3, 8}) {
