@@ -16,38 +16,59 @@ int64_t Grain(int64_t work_of_one) {
   return std::max<int64_t>(1, kParallelWork / std::max<int64_t>(1, work_of_one));
 }
 
-at::Tensor PoolByProduct(const at::Tensor& logits, const at::Tensor& features, ImageSize level,
-                         int64_t factor) {
+// How much of each cell a mask covers.
+struct Shares {
+  at::Tensor cells;  // [masks, level.area()] in 0..1
+  at::Tensor sums;   // [masks]
+};
+
+Shares SharesByMean(const at::Tensor& logits, ImageSize level, int64_t factor) {
   const int64_t masks = logits.size(0);
-  const at::Tensor shares = logits.detach()
-                                .sigmoid()
-                                .view({masks, level.height, factor, level.width, factor})
-                                .mean({2, 4})
-                                .view({masks, level.area()});
-  return at::matmul(shares, features) / (shares.sum(1, /*keepdim=*/true) + kEpsilon);
+  const at::Tensor cells = logits.sigmoid()
+                               .view({masks, level.height, factor, level.width, factor})
+                               .mean({2, 4})
+                               .view({masks, level.area()});
+  return {cells, cells.sum(1)};
+}
+
+Shares SharesNatively(const at::Tensor& logits, ImageSize level, int64_t factor) {
+  const int64_t masks = logits.size(0);
+  const at::Tensor input = logits.to(at::kFloat).contiguous();
+  Shares shares = {.cells = at::empty({masks, level.area()}, input.options()),
+                   .sums = at::empty({masks}, input.options())};
+  const cpu::MaskSharesArgs args = {.logits = input.const_data_ptr<float>(),
+                                    .shares = shares.cells.mutable_data_ptr<float>(),
+                                    .sums = shares.sums.mutable_data_ptr<float>(),
+                                    .height = level.height,
+                                    .width = level.width,
+                                    .factor = factor};
+  at::parallel_for(0, masks, Grain(input.size(1) * 8), [&](int64_t begin, int64_t end) {
+    cpu::BestKernels().mask_shares(args, begin, end);
+  });
+  return shares;
+}
+
+// The features have a gradient, the masks none: a training on a CPU may take the kernel
+// for what is their share alone.
+at::Tensor PoolByProduct(const at::Tensor& logits, const at::Tensor& features, ImageSize level,
+                         int64_t factor, Path path) {
+  const at::Tensor masks = logits.detach();
+  const bool fast = path == Path::kTraining && masks.is_cpu() && masks.scalar_type() != at::kDouble;
+  const Shares shares =
+      fast ? SharesNatively(masks, level, factor) : SharesByMean(masks, level, factor);
+  return at::matmul(shares.cells, features) / (shares.sums.unsqueeze(1) + kEpsilon);
 }
 
 at::Tensor PoolNatively(const at::Tensor& logits, const at::Tensor& features, ImageSize level,
                         int64_t factor) {
   const int64_t masks = logits.size(0);
   const int64_t channels = features.size(1);
-  const at::Tensor input = logits.contiguous();
   const at::Tensor rows = features.contiguous();
-  at::Tensor shares = at::empty({masks, level.area()}, logits.options());
-  at::Tensor sums = at::empty({masks}, logits.options());
   at::Tensor out = at::empty({masks, channels}, logits.options());
   const cpu::Kernels& kernels = cpu::BestKernels();
-  const cpu::MaskSharesArgs share_args = {.logits = input.const_data_ptr<float>(),
-                                          .shares = shares.mutable_data_ptr<float>(),
-                                          .sums = sums.mutable_data_ptr<float>(),
-                                          .height = level.height,
-                                          .width = level.width,
-                                          .factor = factor};
-  at::parallel_for(0, masks, Grain(input.size(1) * 8), [&](int64_t begin, int64_t end) {
-    kernels.mask_shares(share_args, begin, end);
-  });
-  const cpu::WeightedMeanArgs mean_args = {.shares = shares.const_data_ptr<float>(),
-                                           .sums = sums.const_data_ptr<float>(),
+  const Shares shares = SharesNatively(logits, level, factor);
+  const cpu::WeightedMeanArgs mean_args = {.shares = shares.cells.const_data_ptr<float>(),
+                                           .sums = shares.sums.const_data_ptr<float>(),
                                            .features = rows.const_data_ptr<float>(),
                                            .out = out.mutable_data_ptr<float>(),
                                            .masks = masks,
@@ -70,7 +91,9 @@ at::Tensor PoolUnderMasks(const at::Tensor& logits, ImageSize grid, const at::Te
                   grid.height == level.height * factor && grid.width == level.width * factor &&
                   logits.size(1) == grid.area() && features.size(0) == level.area(),
               "masks and features do not fit");
-  if (!UseCpuKernel(path, logits)) return PoolByProduct(logits, features, level, factor);
+  if (!UseCpuKernel(path, logits)) {
+    return PoolByProduct(logits, features, level, factor, path);
+  }
   return PoolNatively(logits, features, level, factor);
 }
 
