@@ -165,6 +165,10 @@ void ReadWords(JsonObject object, const RecipeFolders& folders, WordRecipe& word
                        words.mode);
   object.Get("embeddings", words.embeddings);
   Fill(object, "embeddings", folders, words.embeddings);
+  object.Get("common_direction", words.common_direction);
+  if (!(words.common_direction >= 0 && words.common_direction < 1)) {
+    object.Fail("common_direction", "must be at least 0 and below 1");
+  }
   if (words.max_objects < 1) object.Fail("max_objects", "must be at least 1");
   if (words.max_parts < 1) object.Fail("max_parts", "must be at least 1");
   object.Done();

@@ -38,7 +38,8 @@
 //                 "click_radius_px", "noise", "point_noise", "max_targets"},
 //                                                                   PromptOptions
 //     "words": {"max_objects": 256, "max_parts": 128, "mode": "plain" | "ensemble",
-//               "embeddings": "words.safetensors"},
+//               "embeddings": "words.safetensors",
+//               "common_direction": 0.5},   common_direction.h; 0: as the text encoder is
 //                                    of a picture: its own and a random choice of those
 //                                    it could have had; mode: TextMode of the text
 //                                    encoder; embeddings: a table instead of it
@@ -89,6 +90,8 @@ struct WordRecipe {
   int max_parts = 128;
   TextMode mode = TextMode::kPlain;
   std::string embeddings;  // empty: the model's own text encoder
+  // Share of AddCommonDirection, applied to the weights that a training starts with.
+  double common_direction = 0;
 };
 
 struct QueryRecipe {

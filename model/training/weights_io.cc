@@ -11,6 +11,7 @@
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "model/torch/catch.h"
+#include "model/training/common_direction.h"
 #include "model/training/glob.h"
 #include "model/training/initialise.h"
 #include "model/weights/import_efficientnet_lite.h"
@@ -116,6 +117,10 @@ absl::StatusOr<NamedTensors> StartWeights(const Recipe& recipe) {
     const absl::Status status = CatchTorch([&] { return OverwriteBy(path, table, weights); });
     if (status.ok()) continue;
     return absl::StrContains(status.message(), path) ? status : Annotate(status, path);
+  }
+  if (const double share = recipe.words.common_direction; share > 0) {
+    SEMSAM_RETURN_IF_ERROR(
+        PrependField(AddCommonDirection(share, weights), "words.common_direction"));
   }
   return weights;
 }
