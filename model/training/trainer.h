@@ -34,6 +34,7 @@
 #include "model/training/pass.h"
 #include "model/training/processes.h"
 #include "model/training/recipe.h"
+#include "model/training/step_sums.h"
 #include "model/training/training_data.h"
 #include "model/training/word_embeddings.h"
 
@@ -91,15 +92,6 @@ class Trainer {
     absl::Duration waited;  // for data; of this process
     absl::Time since;
   };
-  struct PassesResult {
-    double loss = 0;
-    double pairs = 0;
-    double prompt_pairs = 0;
-    std::array<double, LossTerms::kCount> terms{};
-    double pictures = 0;
-    double bad_samples = 0;
-    double stop = 0;
-  };
 
   Trainer(const Recipe& recipe, const TrainerOptions& options, const Clock& clock,
           std::ostream& progress, Criterion criterion)
@@ -119,11 +111,9 @@ class Trainer {
   int64_t PicturesAPass() const { return recipe_.batch; }
   int64_t PicturesAStep() const;
 
-  absl::StatusOr<std::vector<TrainingSample>> NextSamples(PassesResult& result);
-  absl::Status RunPasses(PassesResult& result);
-  absl::Status SumOverProcesses(PassesResult& result);
-  absl::Status SumGradients(double pairs);
-  absl::Status AddMetrics(const PassesResult& result, const StepReport& report);
+  absl::StatusOr<std::vector<TrainingSample>> NextSamples(StepSums& result);
+  absl::Status RunPasses(StepSums& result);
+  absl::Status AddMetrics(const StepSums& result, const StepReport& report);
   absl::Status WriteLine();
   absl::Status Finish();
 
