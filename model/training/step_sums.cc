@@ -2,9 +2,13 @@
 
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "model/torch/catch.h"
 
@@ -38,12 +42,42 @@ void SetGradients(const at::Tensor& flat, const NamedTensors& parameters) {
   }
 }
 
+// The rest of a longer message is cut off.
+constexpr int64_t kMaxMessageBytes = 2000;
+
+// The error of the first process that has one. A sum of numbers carries it: every
+// process has a row of its own, of the code and the bytes of the message.
+absl::Status FirstError(Processes& processes, const absl::Status& own) {
+  at::Tensor rows = at::zeros({processes.count(), 1 + kMaxMessageBytes}, at::kFloat);
+  if (!own.ok()) {
+    float* row = rows[processes.rank()].mutable_data_ptr<float>();
+    const absl::string_view message = own.message().substr(0, kMaxMessageBytes);
+    row[0] = static_cast<float>(own.code());
+    std::transform(message.begin(), message.end(), row + 1,
+                   [](char byte) { return static_cast<float>(static_cast<uint8_t>(byte)); });
+  }
+  SEMSAM_RETURN_IF_ERROR(processes.Sum(rows));
+  for (int rank = 0; rank < processes.count(); ++rank) {
+    const float* row = rows[rank].const_data_ptr<float>();
+    if (row[0] == 0) continue;
+    std::string message;
+    for (int64_t i = 1; i <= kMaxMessageBytes && row[i] != 0; ++i) {
+      message.push_back(static_cast<char>(static_cast<uint8_t>(row[i])));
+    }
+    const absl::Status error(static_cast<absl::StatusCode>(static_cast<int>(row[0])), message);
+    return Annotate(error, absl::StrCat("process ", rank));
+  }
+  return absl::InternalError("no process tells its error");
+}
+
 }  // namespace
 
-absl::Status SumOverProcesses(Processes& processes, StepSums& sums) {
-  if (processes.count() == 1) return absl::OkStatus();
+absl::Status SumOverProcesses(Processes& processes, const absl::Status& own, StepSums& sums) {
+  if (processes.count() == 1) return own;
+  double failed = own.ok() ? 0 : 1;
   std::vector<double*> values = {&sums.loss,     &sums.pairs,       &sums.prompt_pairs,
-                                 &sums.pictures, &sums.bad_samples, &sums.stop};
+                                 &sums.pictures, &sums.bad_samples, &sums.stop,
+                                 &failed};
   for (double& term : sums.terms) values.push_back(&term);
   return CatchTorch([&]() -> absl::Status {
     at::Tensor flat = at::empty({static_cast<int64_t>(values.size())}, at::kDouble);
@@ -51,7 +85,7 @@ absl::Status SumOverProcesses(Processes& processes, StepSums& sums) {
     for (size_t i = 0; i < values.size(); ++i) out[i] = *values[i];
     SEMSAM_RETURN_IF_ERROR(processes.Sum(flat));
     for (size_t i = 0; i < values.size(); ++i) *values[i] = out[i];
-    return absl::OkStatus();
+    return failed > 0 ? FirstError(processes, own) : absl::OkStatus();
   });
 }
 

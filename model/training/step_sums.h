@@ -24,8 +24,10 @@ struct StepSums {
   double stop = 0;  // processes that were asked to stop
 };
 
-// Adds up those of all processes. Errors: UNAVAILABLE where a process has ended.
-absl::Status SumOverProcesses(Processes& processes, StepSums& sums);
+// Adds up those of all processes. A process whose passes came to nothing calls it too,
+// with the error as `own`: all processes get that error then, or the first by rank, with
+// the name of its process. Errors else: UNAVAILABLE where a process has ended.
+absl::Status SumOverProcesses(Processes& processes, const absl::Status& own, StepSums& sums);
 
 // Adds up the gradients of all processes and divides them by `pairs`. What no process
 // has a gradient for keeps none: such a weight is left alone, not decayed.

@@ -269,8 +269,9 @@ absl::Status Trainer::RunPasses(StepSums& result) {
 
 absl::Status Trainer::Step() {
   StepSums result = {.stop = stop_wanted_ ? 1.0 : 0.0};
-  SEMSAM_RETURN_IF_ERROR(RunPasses(result));
-  SEMSAM_RETURN_IF_ERROR(SumOverProcesses(*processes_, result));
+  // The others hear of an error too: they would wait for this process.
+  const absl::Status passes = RunPasses(result);
+  SEMSAM_RETURN_IF_ERROR(SumOverProcesses(*processes_, passes, result));
   SEMSAM_RETURN_IF_ERROR(
       SumGradients(*processes_, optimizer_->parameters(), std::max(1.0, result.pairs)));
   SEMSAM_ASSIGN_OR_RETURN(const StepReport report, optimizer_->Step());

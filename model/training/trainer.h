@@ -69,8 +69,9 @@ class Trainer {
                                                          std::ostream& progress);
 
   // Steps until the last one, or until `stop` is true (any process's will do); then a
-  // checkpoint is written. Errors: a sample that cannot be read, by its name; what the
-  // disk says; INVALID_ARGUMENT where the losses are no numbers any more.
+  // checkpoint is written. Errors: a sample that cannot be read, by its name, in all
+  // processes; what the disk says; INVALID_ARGUMENT where the losses are no numbers any
+  // more.
   absl::StatusOr<TrainingEnd> Run(const std::atomic<bool>& stop);
 
   // One step. Run calls it; tests look at weights between steps.

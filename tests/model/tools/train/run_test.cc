@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "model/weights/model_file.h"
 #include "model/weights/tensor_view.h"
 #include "tests/model/data/data_test_util.h"
@@ -149,6 +150,32 @@ TEST_F(RunTest, AProcessThatEndsIsAnErrorOfTheOther) {
   EXPECT_EQ(Wait(second), -SIGKILL);
   EXPECT_EQ(Wait(first), 1);
   EXPECT_THAT(first.log, HasSubstr("the processes lost each other"));
+}
+
+// A picture that is missing, and that one process meets first.
+TEST_F(RunTest, ABadSampleOfOneProcessEndsAllByItsName) {
+  std::filesystem::copy(testing::Fixture("folder"), folder_ / "data",
+                        std::filesystem::copy_options::recursive);
+  std::filesystem::remove(folder_ / "data/garden.png");
+  const std::string source = R"([{"source": "folder:images=)" + (folder_ / "data") +
+                             R"(", "hold_out": false, "share": 0.1}, {"source": "scenes:)";
+  const std::string recipe = Replaced(kRecipe, R"([{"source": "scenes:)", source);
+  WriteText(folder_ / "recipe.json", Replaced(recipe, "\"steps\": 4", "\"steps\": 4000"));
+  const std::string meeting = "file:" + (folder_ / "meeting");
+  Child first = Start("two", {"--processes", "2", "--rank", "0", "--meeting", meeting});
+  Child second = Start("two", {"--processes", "2", "--rank", "1", "--meeting", meeting});
+  EXPECT_EQ(Wait(first), 1);
+  EXPECT_EQ(Wait(second), 1);
+  const auto met = [](const Child& child) {
+    return child.log.find("left out: ") != std::string::npos;
+  };
+  EXPECT_NE(met(first), met(second)) << first.log << second.log;
+  const std::string error = absl::StrCat("semsam-train run: process ", met(first) ? 0 : 1, ": ");
+  for (const Child& child : {first, second}) {
+    const size_t said = child.log.find(error);
+    ASSERT_NE(said, std::string::npos) << child.log;
+    EXPECT_THAT(child.log.substr(said), HasSubstr("garden.jpg"));
+  }
 }
 
 TEST_F(RunTest, ATerminationSignalLeavesACheckpointThatGoesOnExactly) {
