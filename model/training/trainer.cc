@@ -28,7 +28,6 @@ constexpr char kMetricsFile[] = "metrics.jsonl";
 constexpr char kCurvesFile[] = "curves.svg";
 constexpr char kRecipeFile[] = "recipe.json";
 constexpr char kWeightsFile[] = "weights.safetensors";
-constexpr char kFrozen[] = "frozen/";
 constexpr char kLangMapper[] = "sem_seg_head.predictor.lang_mapper";
 
 absl::Status WriteText(const std::string& path, const std::string& text) {
@@ -167,7 +166,7 @@ absl::Status Trainer::Resume(const Checkpoint& checkpoint) {
     const c10::NoGradGuard no_grad;
     for (const auto& [name, tensor] : checkpoint.tensors) {
       absl::string_view key = name;
-      if (!absl::ConsumePrefix(&key, kFrozen)) {
+      if (!absl::ConsumePrefix(&key, kFrozenPrefix)) {
         state[name] = tensor;
         continue;
       }
@@ -329,7 +328,7 @@ absl::Status Trainer::SaveCheckpoint() const {
                            .random = {{"seed", recipe_.seed}},
                            .recipe = recipe_.text};
   for (const auto& [name, tensor] : weights_) {
-    if (!optimizer_->parameters().contains(name)) checkpoint.tensors[kFrozen + name] = tensor;
+    if (!optimizer_->parameters().contains(name)) checkpoint.tensors[kFrozenPrefix + name] = tensor;
   }
   SEMSAM_RETURN_IF_ERROR(semsam::SaveCheckpoint(Path(kCheckpointFile), checkpoint));
   return WriteText(Path(kCurvesFile), DrawCurves(lines_, recipe_.model.name));

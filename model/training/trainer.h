@@ -5,7 +5,7 @@
 //   curves.svg               the same as a picture
 //   recipe.json              what it was made by
 //   weights.safetensors      the result, once it is finished: averaged weights that
-//                            ModelFile::Open reads
+//                            ModelFile::Open reads (before: export.h)
 //
 // Guarantees
 //   - A training that was interrupted at any step and resumed gives the same weights,

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -55,9 +56,14 @@ class RunTest : public ::testing::Test {
   Child Start(const std::string& output, const std::vector<std::string>& more = {},
               const std::function<void()>& limit = nullptr) {
     std::vector<std::string> arguments = {
-        SEMSAM_TRAIN_PROGRAM, "run",       "--recipe", folder_ / "recipe.json", "--output",
-        folder_ / output,     "--threads", "1"};
+        "run", "--recipe", folder_ / "recipe.json", "--output", folder_ / output, "--threads", "1"};
     arguments.insert(arguments.end(), more.begin(), more.end());
+    return StartProgram(std::move(arguments), limit);
+  }
+
+  static Child StartProgram(std::vector<std::string> arguments,
+                            const std::function<void()>& limit = nullptr) {
+    arguments.insert(arguments.begin(), SEMSAM_TRAIN_PROGRAM);
     std::vector<char*> raw;
     for (std::string& argument : arguments) raw.push_back(argument.data());
     raw.push_back(nullptr);
@@ -229,6 +235,26 @@ TEST_F(RunTest, AKilledTrainingGoesOnExactly) {
   EXPECT_EQ(Wait(child), -SIGKILL);
   ASSERT_EQ(Run("killed", {"--resume"}), 0) << last_.log;
   EXPECT_EQ(Difference("whole", "killed"), 0);
+}
+
+TEST_F(RunTest, ACheckpointIsExportedWhileTheTrainingRuns) {
+  WriteText(folder_ / "recipe.json", Replaced(kRecipe, "\"steps\": 4", "\"steps\": 4000"));
+  Child training = Start("long");
+  ASSERT_TRUE(Hears(training, "step 2/")) << training.log;
+  const std::string checkpoint = folder_ / "long/checkpoint.safetensors";
+  const std::string model = folder_ / "model.safetensors";
+  Child exported = StartProgram({"export", "--checkpoint", checkpoint, "--out", model});
+  EXPECT_EQ(Wait(exported), 0);
+  EXPECT_THAT(exported.log, HasSubstr("averaged weights of semantic-sam-swin-tiny after step "));
+  ::kill(training.pid, SIGTERM);
+  EXPECT_EQ(Wait(training), 0) << training.log;
+  EXPECT_TRUE(ModelFile::Open(model).ok());
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "long/weights.safetensors"));
+  exported = StartProgram({"export", "--checkpoint", folder_ / "none", "--out", model});
+  EXPECT_EQ(Wait(exported), 1);
+  EXPECT_THAT(exported.log, HasSubstr(folder_ / "none"));
+  exported = StartProgram({"export", "--checkpoint", checkpoint});
+  EXPECT_EQ(Wait(exported), 2);
 }
 
 TEST_F(RunTest, MistakesOnTheCommandLineAreToldFromThoseOfTheRecipe) {
