@@ -21,6 +21,7 @@
 #include "model/data/catalog.h"
 #include "model/data/files.h"
 #include "model/data/folder_sample.h"
+#include "model/data/held_out.h"
 
 namespace semsam {
 namespace {
@@ -124,7 +125,7 @@ absl::StatusOr<CookedPack> CookPhotographs(const PackPlan& plan, const CookOptio
   SEMSAM_ASSIGN_OR_RETURN(const DatasetSpec spec,
                           CollectionSpec(JoinPath(options.sources.data, pets ? "pets" : "people")));
   SEMSAM_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(spec));
-  const Split split = SplitEveryTenth(dataset->size());
+  const Split split = SplitHeldOut(dataset->size());
   const std::vector<size_t>& indices = plan.part == PackPart::kTrain ? split.train : split.held_out;
   const std::shared_ptr<const Vocabulary> words = WithPseudoParts(*dataset->info().vocabulary);
   const MakeSample make = [&](size_t index) -> absl::StatusOr<LoadedSample> {

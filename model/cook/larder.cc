@@ -10,6 +10,7 @@
 #include "model/data/catalog.h"
 #include "model/data/dataset.h"
 #include "model/data/files.h"
+#include "model/data/held_out.h"
 #include "model/data/vocabulary_builder.h"
 
 namespace semsam {
@@ -100,7 +101,7 @@ absl::Status Larder::OpenPhotographs(const LarderOptions& options) {
     SEMSAM_ASSIGN_OR_RETURN(const DatasetSpec spec,
                             CollectionSpec(JoinPath(options.data, set.folder)));
     SEMSAM_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(spec));
-    const Split split = SplitEveryTenth(dataset->size());
+    const Split split = SplitHeldOut(dataset->size());
     SEMSAM_RETURN_IF_ERROR(photographs_.Add(*dataset, split.train, set.limit));
     SEMSAM_RETURN_IF_ERROR(held_out_photographs_.Add(*dataset, split.held_out, set.limit / 4));
   }
@@ -125,7 +126,7 @@ std::vector<const SpriteSource*> Larder::SourcesOf(SpriteTheme theme) const {
 PackPart Larder::PartOf(const SpriteSource& source, size_t index) const {
   const SpriteSource::Entry& entry = source.entries()[index];
   // All faces have one name.
-  if (&source == faces_.get()) return index % 10 == 9 ? PackPart::kHeldOut : PackPart::kTrain;
+  if (&source == faces_.get()) return IsHeldOut(index) ? PackPart::kHeldOut : PackPart::kTrain;
   if (plan_->HeldOut(entry, index)) return PackPart::kHeldOut;
   const bool style = &source == shaded_.get() && unseen_style_.contains(entry.object_name);
   return style ? PackPart::kUnseenStyle : PackPart::kTrain;

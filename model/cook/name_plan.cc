@@ -1,11 +1,8 @@
 #include "model/cook/name_plan.h"
 
+#include "model/data/held_out.h"
+
 namespace semsam {
-namespace {
-
-bool IsTenth(size_t index) { return index % 10 == 9; }
-
-}  // namespace
 
 NamePlan::NamePlan(const std::vector<const SpriteSource*>& sources) {
   for (const SpriteSource* source : sources) {
@@ -19,7 +16,7 @@ NamePlan::NamePlan(const std::vector<const SpriteSource*>& sources) {
   }
   size_t index = 0;
   for (const std::string& name : names) {
-    if (IsTenth(index++)) held_out_.insert(name);
+    if (IsHeldOut(index++)) held_out_.insert(name);
   }
 }
 
@@ -35,7 +32,7 @@ std::string NamePlan::Canonical(const std::string& name) const {
 }
 
 bool NamePlan::HeldOut(const SpriteSource::Entry& entry, size_t index) const {
-  if (entry.object_name.empty()) return IsTenth(index);
+  if (entry.object_name.empty()) return IsHeldOut(index);
   return held_out_.contains(Canonical(entry.object_name));
 }
 
@@ -54,7 +51,7 @@ std::set<std::string> NamesForUnseenStyle(const NamePlan& plan, const SpriteSour
   std::set<std::string> chosen;
   size_t index = 0;
   for (const std::string& name : candidates) {
-    if (IsTenth(index++)) chosen.insert(name);
+    if (IsHeldOut(index++)) chosen.insert(name);
   }
   return chosen;
 }

@@ -29,8 +29,6 @@ inline bool IsHeldOut(size_t index, size_t every = kHeldOutEvery) {
 // `size` samples apart by IsHeldOut; 0 holds nothing out.
 Split SplitHeldOut(size_t size, size_t every = kHeldOutEvery);
 
-inline Split SplitEveryTenth(size_t size) { return SplitHeldOut(size, 10); }
-
 // `count` of `indices`, evenly spread and in order, so that a few stand for all: by
 // name the first are often of one kind. All where there are no more.
 std::vector<size_t> SpreadOver(const std::vector<size_t>& indices, size_t count);

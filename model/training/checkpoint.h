@@ -16,6 +16,9 @@
 
 namespace semsam {
 
+// Before the names of weights that are not trained.
+inline constexpr char kFrozenPrefix[] = "frozen/";
+
 struct Checkpoint {
   NamedTensors tensors;  // Optimizer::State() and what else is to be kept
   // "steps", "epoch", "pictures": whatever the training counts.

@@ -206,7 +206,7 @@ NamedTensors Optimizer::State() const {
   NamedTensors state;
   for (const auto& [name, parameter] : parameters_) {
     state["parameter/" + name] = parameter.detach();
-    state["average/" + name] = averages_.at(name);
+    state[kAveragePrefix + name] = averages_.at(name);
     // Absent until the parameter's first gradient.
     const AdamWParamState* moments = adam_->Find(parameter);
     if (moments == nullptr) continue;
@@ -224,7 +224,7 @@ absl::Status Optimizer::CheckState(const NamedTensors& state) const {
   size_t found = 0;
   for (const auto& [name, parameter] : parameters_) {
     const bool moved = state.contains("updates/" + name);
-    for (const char* kind : {"parameter/", "average/", "first_moment/", "second_moment/"}) {
+    for (const char* kind : {"parameter/", kAveragePrefix, "first_moment/", "second_moment/"}) {
       const bool needed = moved || kind[0] == 'p' || kind[0] == 'a';
       const auto it = state.find(kind + name);
       if (it == state.end()) {
@@ -263,7 +263,7 @@ absl::Status Optimizer::Restore(const NamedTensors& state, int64_t steps) {
     for (const auto& [name, parameter] : parameters_) {
       const at::Tensor value = parameter;
       value.copy_(state.at("parameter/" + name));
-      averages_.at(name).copy_(state.at("average/" + name));
+      averages_.at(name).copy_(state.at(kAveragePrefix + name));
       const auto updates = state.find("updates/" + name);
       if (updates == state.end()) continue;
       auto moments = std::make_unique<AdamWParamState>();

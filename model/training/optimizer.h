@@ -18,6 +18,9 @@ namespace semsam {
 
 using NamedTensors = std::map<std::string, at::Tensor>;
 
+// Before the names of averaged weights in Optimizer::State.
+inline constexpr char kAveragePrefix[] = "average/";
+
 // Factors on the learning rate over the steps of a training.
 struct ScheduleOptions {
   int64_t total_steps = 0;  // must be set

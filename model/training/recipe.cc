@@ -43,8 +43,10 @@ absl::StatusOr<std::string> FillFolders(const std::string& text, const RecipeFol
   return filled + text.substr(at);
 }
 
-void Fill(JsonObject& object, const char* key, const RecipeFolders& folders, std::string& text) {
-  absl::StatusOr<std::string> filled = FillFolders(text, folders);
+// Without `folders` the text stays as it is.
+void Fill(JsonObject& object, const char* key, const RecipeFolders* folders, std::string& text) {
+  if (folders == nullptr) return;
+  absl::StatusOr<std::string> filled = FillFolders(text, *folders);
   if (!filled.ok()) return object.Fail(key, std::string(filled.status().message()));
   text = *std::move(filled);
 }
@@ -60,7 +62,7 @@ void ReadModel(JsonObject& root, ModelConfig& model) {
   model = *std::move(config);
 }
 
-void ReadSource(JsonObject source, const RecipeFolders& folders, SourceRecipe& recipe) {
+void ReadSource(JsonObject source, const RecipeFolders* folders, SourceRecipe& recipe) {
   source.Get("source", recipe.source);
   if (recipe.source.empty()) source.Fail("source", "is missing");
   Fill(source, "source", folders, recipe.source);
@@ -80,7 +82,7 @@ void ReadSource(JsonObject source, const RecipeFolders& folders, SourceRecipe& r
   source.Done();
 }
 
-void ReadData(JsonObject& root, const RecipeFolders& folders, absl::Status& status,
+void ReadData(JsonObject& root, const RecipeFolders* folders, absl::Status& status,
               Recipe& recipe) {
   const json* data = root.Raw("data");
   if (data == nullptr || !data->is_array() || data->empty()) {
@@ -158,7 +160,7 @@ void ReadPrompts(JsonObject object, const ModelConfig& model, PromptOptions& opt
   options.box_row = model.box_point_or_box;
 }
 
-void ReadWords(JsonObject object, const RecipeFolders& folders, WordRecipe& words) {
+void ReadWords(JsonObject object, const RecipeFolders* folders, WordRecipe& words) {
   object.Get("max_objects", words.max_objects);
   object.Get("max_parts", words.max_parts);
   object.Get<TextMode>("mode", {{"plain", TextMode::kPlain}, {"ensemble", TextMode::kEnsemble}},
@@ -247,24 +249,7 @@ absl::Status CheckOptions(const Recipe& recipe) {
   return PrependField(Validate(recipe.prompts), "prompts");
 }
 
-}  // namespace
-
-absl::StatusOr<RecipeFolders> ParseFolders(std::string_view text) {
-  RecipeFolders folders;
-  for (const absl::string_view entry :
-       absl::StrSplit(absl::string_view(text.data(), text.size()), ',', absl::SkipEmpty())) {
-    const std::pair<std::string, std::string> parts =
-        absl::StrSplit(entry, absl::MaxSplits('=', 1));
-    if (parts.first.empty() || parts.second.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("folders: \"", entry, "\" does not read NAME=PATH"));
-    }
-    folders[parts.first] = parts.second;
-  }
-  return folders;
-}
-
-absl::StatusOr<Recipe> ParseRecipe(const std::string& text, const RecipeFolders& folders) {
+absl::StatusOr<Recipe> Parse(const std::string& text, const RecipeFolders* folders) {
   const json document = json::parse(text, nullptr, /*allow_exceptions=*/false,
                                     /*ignore_comments=*/true);
   if (document.is_discarded()) return absl::InvalidArgumentError("it is no JSON");
@@ -289,6 +274,29 @@ absl::StatusOr<Recipe> ParseRecipe(const std::string& text, const RecipeFolders&
   SEMSAM_RETURN_IF_ERROR(CheckOptions(recipe));
   return recipe;
 }
+
+}  // namespace
+
+absl::StatusOr<RecipeFolders> ParseFolders(std::string_view text) {
+  RecipeFolders folders;
+  for (const absl::string_view entry :
+       absl::StrSplit(absl::string_view(text.data(), text.size()), ',', absl::SkipEmpty())) {
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(entry, absl::MaxSplits('=', 1));
+    if (parts.first.empty() || parts.second.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("folders: \"", entry, "\" does not read NAME=PATH"));
+    }
+    folders[parts.first] = parts.second;
+  }
+  return folders;
+}
+
+absl::StatusOr<Recipe> ParseRecipe(const std::string& text, const RecipeFolders& folders) {
+  return Parse(text, &folders);
+}
+
+absl::StatusOr<Recipe> ParseRecipe(const std::string& text) { return Parse(text, nullptr); }
 
 absl::StatusOr<Recipe> ReadRecipe(const std::string& path, const RecipeFolders& folders) {
   SEMSAM_ASSIGN_OR_RETURN(const std::shared_ptr<const MappedFile> file, MappedFile::Open(path));

@@ -143,6 +143,9 @@ absl::StatusOr<RecipeFolders> ParseFolders(std::string_view text);
 // of range, or has a {NAME} that `folders` does not know.
 absl::StatusOr<Recipe> ParseRecipe(const std::string& text, const RecipeFolders& folders);
 
+// The same with the paths as they are written: for what opens none of them.
+absl::StatusOr<Recipe> ParseRecipe(const std::string& text);
+
 // The same of a file, whose name errors begin with.
 absl::StatusOr<Recipe> ReadRecipe(const std::string& path, const RecipeFolders& folders);
 

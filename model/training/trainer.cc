@@ -28,7 +28,6 @@ constexpr char kMetricsFile[] = "metrics.jsonl";
 constexpr char kCurvesFile[] = "curves.svg";
 constexpr char kRecipeFile[] = "recipe.json";
 constexpr char kWeightsFile[] = "weights.safetensors";
-constexpr char kFrozen[] = "frozen/";
 constexpr char kLangMapper[] = "sem_seg_head.predictor.lang_mapper";
 
 absl::Status WriteText(const std::string& path, const std::string& text) {
@@ -167,7 +166,7 @@ absl::Status Trainer::Resume(const Checkpoint& checkpoint) {
     const c10::NoGradGuard no_grad;
     for (const auto& [name, tensor] : checkpoint.tensors) {
       absl::string_view key = name;
-      if (!absl::ConsumePrefix(&key, kFrozen)) {
+      if (!absl::ConsumePrefix(&key, kFrozenPrefix)) {
         state[name] = tensor;
         continue;
       }
@@ -223,7 +222,7 @@ void Trainer::StartLoader() {
       [](const TrainingSample& sample) { return sample.size_bytes(); });
 }
 
-absl::StatusOr<std::vector<TrainingSample>> Trainer::NextSamples(PassesResult& result) {
+absl::StatusOr<std::vector<TrainingSample>> Trainer::NextSamples(StepSums& result) {
   std::vector<TrainingSample> samples;
   const absl::Time begin = clock_.Now();
   for (int i = 0; i < recipe_.batch; ++i) {
@@ -243,7 +242,7 @@ absl::StatusOr<std::vector<TrainingSample>> Trainer::NextSamples(PassesResult& r
   return samples;
 }
 
-absl::Status Trainer::RunPasses(PassesResult& result) {
+absl::Status Trainer::RunPasses(StepSums& result) {
   const PassOptions options = {.queries = recipe_.queries.count, .precision = precision_};
   const auto mapper = weights_.find(kLangMapper);
   for (int i = 0; i < recipe_.accumulate; ++i) {
@@ -267,61 +266,13 @@ absl::Status Trainer::RunPasses(PassesResult& result) {
   return absl::OkStatus();
 }
 
-absl::Status Trainer::SumOverProcesses(PassesResult& result) {
-  result.stop = stop_wanted_ ? 1 : 0;
-  if (processes_->count() == 1) return absl::OkStatus();
-  std::vector<double*> values = {&result.loss,     &result.pairs,       &result.prompt_pairs,
-                                 &result.pictures, &result.bad_samples, &result.stop};
-  for (double& term : result.terms) values.push_back(&term);
-  return CatchTorch([&]() -> absl::Status {
-    at::Tensor flat = at::empty({static_cast<int64_t>(values.size())}, at::kDouble);
-    double* out = flat.mutable_data_ptr<double>();
-    for (size_t i = 0; i < values.size(); ++i) out[i] = *values[i];
-    SEMSAM_RETURN_IF_ERROR(processes_->Sum(flat));
-    for (size_t i = 0; i < values.size(); ++i) *values[i] = out[i];
-    return absl::OkStatus();
-  });
-}
-
-// Of all processes, divided by all pairs. What no process has a gradient for keeps
-// none: such a weight is left alone, not decayed.
-absl::Status Trainer::SumGradients(double pairs) {
-  return CatchTorch([&]() -> absl::Status {
-    const c10::NoGradGuard no_grad;
-    const NamedTensors& parameters = optimizer_->parameters();
-    if (processes_->count() > 1) {
-      std::vector<at::Tensor> parts;
-      for (const auto& [name, parameter] : parameters) {
-        const at::Tensor& gradient = parameter.grad();
-        const bool has = gradient.defined();
-        parts.push_back(has ? gradient.flatten() : at::zeros_like(parameter).flatten());
-        parts.push_back(at::full({1}, has ? 1.0 : 0.0, parameter.options()));
-      }
-      at::Tensor flat = at::cat(parts);
-      SEMSAM_RETURN_IF_ERROR(processes_->Sum(flat));
-      int64_t at_element = 0;
-      const at::Tensor on_cpu = flat.to(at::kCPU);
-      for (const auto& [name, parameter] : parameters) {
-        const int64_t end = at_element + parameter.numel();
-        if (on_cpu.const_data_ptr<float>()[end] > 0) {
-          at::Tensor(parameter).mutable_grad() =
-              flat.slice(0, at_element, end).view(parameter.sizes()).clone();
-        }
-        at_element = end + 1;
-      }
-    }
-    for (const auto& [name, parameter] : parameters) {
-      if (parameter.grad().defined()) at::Tensor(parameter).mutable_grad().div_(pairs);
-    }
-    return absl::OkStatus();
-  });
-}
-
 absl::Status Trainer::Step() {
-  PassesResult result;
-  SEMSAM_RETURN_IF_ERROR(RunPasses(result));
-  SEMSAM_RETURN_IF_ERROR(SumOverProcesses(result));
-  SEMSAM_RETURN_IF_ERROR(SumGradients(std::max(1.0, result.pairs)));
+  StepSums result = {.stop = stop_wanted_ ? 1.0 : 0.0};
+  // The others hear of an error too: they would wait for this process.
+  const absl::Status passes = RunPasses(result);
+  SEMSAM_RETURN_IF_ERROR(SumOverProcesses(*processes_, passes, result));
+  SEMSAM_RETURN_IF_ERROR(
+      SumGradients(*processes_, optimizer_->parameters(), std::max(1.0, result.pairs)));
   SEMSAM_ASSIGN_OR_RETURN(const StepReport report, optimizer_->Step());
   position_ += PicturesAStep();
   bad_samples_ += static_cast<int64_t>(result.bad_samples);
@@ -330,7 +281,7 @@ absl::Status Trainer::Step() {
   return AddMetrics(result, report);
 }
 
-absl::Status Trainer::AddMetrics(const PassesResult& result, const StepReport& report) {
+absl::Status Trainer::AddMetrics(const StepSums& result, const StepReport& report) {
   Metrics& sums = sums_.sums;
   sums.loss += result.loss / std::max(1.0, result.pairs);
   for (int i = 0; i < LossTerms::kCount; ++i) {
@@ -377,7 +328,7 @@ absl::Status Trainer::SaveCheckpoint() const {
                            .random = {{"seed", recipe_.seed}},
                            .recipe = recipe_.text};
   for (const auto& [name, tensor] : weights_) {
-    if (!optimizer_->parameters().contains(name)) checkpoint.tensors[kFrozen + name] = tensor;
+    if (!optimizer_->parameters().contains(name)) checkpoint.tensors[kFrozenPrefix + name] = tensor;
   }
   SEMSAM_RETURN_IF_ERROR(semsam::SaveCheckpoint(Path(kCheckpointFile), checkpoint));
   return WriteText(Path(kCurvesFile), DrawCurves(lines_, recipe_.model.name));

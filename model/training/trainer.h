@@ -5,7 +5,7 @@
 //   curves.svg               the same as a picture
 //   recipe.json              what it was made by
 //   weights.safetensors      the result, once it is finished: averaged weights that
-//                            ModelFile::Open reads
+//                            ModelFile::Open reads (before: export.h)
 //
 // Guarantees
 //   - A training that was interrupted at any step and resumed gives the same weights,
@@ -26,14 +26,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "model/base/clock.h"
+#include "model/base/ordered_loader.h"
 #include "model/training/checkpoint.h"
 #include "model/training/criterion.h"
 #include "model/training/metrics.h"
 #include "model/training/optimizer.h"
-#include "model/training/ordered_loader.h"
 #include "model/training/pass.h"
 #include "model/training/processes.h"
 #include "model/training/recipe.h"
+#include "model/training/step_sums.h"
 #include "model/training/training_data.h"
 #include "model/training/word_embeddings.h"
 
@@ -68,8 +69,9 @@ class Trainer {
                                                          std::ostream& progress);
 
   // Steps until the last one, or until `stop` is true (any process's will do); then a
-  // checkpoint is written. Errors: a sample that cannot be read, by its name; what the
-  // disk says; INVALID_ARGUMENT where the losses are no numbers any more.
+  // checkpoint is written. Errors: a sample that cannot be read, by its name, in all
+  // processes; what the disk says; INVALID_ARGUMENT where the losses are no numbers any
+  // more.
   absl::StatusOr<TrainingEnd> Run(const std::atomic<bool>& stop);
 
   // One step. Run calls it; tests look at weights between steps.
@@ -91,15 +93,6 @@ class Trainer {
     absl::Duration waited;  // for data; of this process
     absl::Time since;
   };
-  struct PassesResult {
-    double loss = 0;
-    double pairs = 0;
-    double prompt_pairs = 0;
-    std::array<double, LossTerms::kCount> terms{};
-    double pictures = 0;
-    double bad_samples = 0;
-    double stop = 0;
-  };
 
   Trainer(const Recipe& recipe, const TrainerOptions& options, const Clock& clock,
           std::ostream& progress, Criterion criterion)
@@ -119,11 +112,9 @@ class Trainer {
   int64_t PicturesAPass() const { return recipe_.batch; }
   int64_t PicturesAStep() const;
 
-  absl::StatusOr<std::vector<TrainingSample>> NextSamples(PassesResult& result);
-  absl::Status RunPasses(PassesResult& result);
-  absl::Status SumOverProcesses(PassesResult& result);
-  absl::Status SumGradients(double pairs);
-  absl::Status AddMetrics(const PassesResult& result, const StepReport& report);
+  absl::StatusOr<std::vector<TrainingSample>> NextSamples(StepSums& result);
+  absl::Status RunPasses(StepSums& result);
+  absl::Status AddMetrics(const StepSums& result, const StepReport& report);
   absl::Status WriteLine();
   absl::Status Finish();
 

@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
+#include "model/data/held_out.h"
 #include "model/data/scene_generator.h"
 #include "model/torch/catch.h"
 
@@ -114,7 +115,7 @@ absl::StatusOr<std::unique_ptr<TrainingData>> TrainingData::Create(const Recipe&
     if (!opened.ok()) return Annotate(opened.status(), source.source);
     std::shared_ptr<const Dataset> dataset = *std::move(opened);
     if (source.hold_out) {
-      std::vector<size_t> train = SplitEveryTenth(dataset->size()).train;
+      std::vector<size_t> train = SplitHeldOut(dataset->size()).train;
       dataset = Subset(dataset, std::move(train));
     }
     planned.push_back({.size = dataset->size(), .share = source.share});

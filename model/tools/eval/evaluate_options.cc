@@ -1,12 +1,10 @@
 #include "model/tools/eval/evaluate_options.h"
 
 #include <algorithm>
-#include <limits>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "model/base/status_macros.h"
@@ -18,11 +16,10 @@ namespace {
 
 // Values as they are typed.
 struct RawOptions {
-  std::string held_out = "10", split = "held-out", limit = "0", clicks = "deepest,random";
-  std::string seed = "1", min_area = "1", short_edge = "0", click_radius = "0";
-  std::string text_mode = "ensemble", match = "published", prompts = "32";
-  std::string threads = "0", networks = "0";
-  bool keep_going = false, no_boxes = false, no_vocabulary = false;
+  std::string split = "held-out", clicks = "deepest,random";
+  std::string text_mode = "ensemble", match = "published";
+  int threads = 0, networks = 0;
+  bool no_boxes = false, no_vocabulary = false;
 };
 
 void AddDataOptions(CommandLine& line, EvaluateOptions& options, RawOptions& raw) {
@@ -38,26 +35,26 @@ void AddDataOptions(CommandLine& line, EvaluateOptions& options, RawOptions& raw
                Need::kOptional);
   line.AddText("split", "PART", "held-out, train or all; default: held-out", &raw.split,
                Need::kOptional);
-  line.AddText("held-out", "N", "every Nth sample by name is held out; default: 10", &raw.held_out,
-               Need::kOptional);
-  line.AddText("limit", "N", "samples of each set at most, evenly spread; default: all", &raw.limit,
-               Need::kOptional);
+  line.AddNumber("held-out", "N", "every Nth sample by name is held out; default: 10",
+                 &options.choice.held_out_every, {.least = 1});
+  line.AddNumber("limit", "N", "samples of each set at most, evenly spread; default: all",
+                 &options.choice.limit);
   line.AddFlag("keep-going", "leave out samples that cannot be read, and fail at the end",
-               &raw.keep_going);
+               &options.pictures.keep_going);
 }
 
 void AddPromptOptions(CommandLine& line, EvaluateOptions& options, RawOptions& raw) {
   using Need = CommandLine::Need;
   line.AddText("clicks", "KINDS", "deepest, random or both; default: deepest,random", &raw.clicks,
                Need::kOptional);
-  line.AddText("seed", "N", "of random clicks and match points; default: 1", &raw.seed,
-               Need::kOptional);
-  line.AddText("min-area", "PX", "smaller masks are not asked for; default: 1", &raw.min_area,
-               Need::kOptional);
-  line.AddText("click-radius", "PX",
-               "a click is a box of this radius in the network's input (published: 3); default: "
-               "the model's click size",
-               &raw.click_radius, Need::kOptional);
+  line.AddNumber("seed", "N", "of random clicks and match points; default: 1",
+                 &options.pictures.seed);
+  line.AddNumber("min-area", "PX", "smaller masks are not asked for; default: 1",
+                 &options.pictures.min_area_px, {.least = 1, .most = 1'000'000'000});
+  line.AddNumber("click-radius", "PX",
+                 "a click is a box of this radius in the network's input (published: 3); default: "
+                 "the model's click size",
+                 &options.predictor.click_radius_px, {.least = 0, .most = 64});
   line.AddText("match", "HOW",
                "published or iou: how All-Granularity pairs masks; default: published", &raw.match,
                Need::kOptional);
@@ -73,18 +70,18 @@ void AddPromptOptions(CommandLine& line, EvaluateOptions& options, RawOptions& r
 
 void AddMachineOptions(CommandLine& line, EvaluateOptions& options, RawOptions& raw) {
   using Need = CommandLine::Need;
-  line.AddText("short-edge", "PX", "of the network's input; default: the model's own",
-               &raw.short_edge, Need::kOptional);
+  line.AddNumber("short-edge", "PX", "of the network's input; default: the model's own",
+                 &options.predictor.short_edge_px, {.least = 0, .most = 4096});
   line.AddText("device", "D", "cpu, cuda or cuda:N; default: cpu", &options.device,
                Need::kOptional);
-  line.AddText("threads", "N", "pictures in work; default: one a core, at most 8", &raw.threads,
-               Need::kOptional);
-  line.AddText("networks", "N",
-               "copies of the network side by side; default: one for each picture in work on "
-               "cpu, else 1",
-               &raw.networks, Need::kOptional);
-  line.AddText("prompts", "N", "prompts that are decoded together; default: 32", &raw.prompts,
-               Need::kOptional);
+  line.AddNumber("threads", "N", "pictures in work; default: one a core, at most 8", &raw.threads,
+                 {.least = 0, .most = 256});
+  line.AddNumber("networks", "N",
+                 "copies of the network side by side; default: one for each picture in work on "
+                 "cpu, else 1",
+                 &raw.networks, {.least = 0, .most = 64});
+  line.AddNumber("prompts", "N", "prompts that are decoded together; default: 32",
+                 &options.interactive.prompts_per_call, {.least = 1, .most = 4096});
 }
 
 CommandLine MakeCommandLine(EvaluateOptions& options, RawOptions& raw) {
@@ -100,19 +97,7 @@ absl::Status NotOneOf(const char* name, const std::string& value, const char* kn
       absl::StrCat("--", name, " must be ", known, ", not \"", value, "\""));
 }
 
-template <typename T>
-absl::Status ParseWhole(const char* name, const std::string& text, int64_t least, int64_t most,
-                        T& value) {
-  int64_t number = 0;
-  if (!absl::SimpleAtoi(text, &number) || number < least || number > most) {
-    return NotOneOf(name, text, absl::StrCat("a whole number of ", least, " to ", most).c_str());
-  }
-  value = static_cast<T>(number);
-  return absl::OkStatus();
-}
-
-absl::Status ParseChoice(const RawOptions& raw, SampleChoice& choice) {
-  constexpr int64_t kMost = 1'000'000'000;
+absl::Status ParsePart(const RawOptions& raw, SampleChoice& choice) {
   using Part = SampleChoice::Part;
   if (raw.split == "held-out") {
     choice.part = Part::kHeldOut;
@@ -123,8 +108,7 @@ absl::Status ParseChoice(const RawOptions& raw, SampleChoice& choice) {
   } else {
     return NotOneOf("split", raw.split, "held-out, train or all");
   }
-  SEMSAM_RETURN_IF_ERROR(ParseWhole("held-out", raw.held_out, 1, kMost, choice.held_out_every));
-  return ParseWhole("limit", raw.limit, 0, kMost, choice.limit);
+  return absl::OkStatus();
 }
 
 absl::Status ParseClicks(const std::string& text, std::vector<ClickRule>& clicks) {
@@ -147,15 +131,7 @@ absl::Status ParsePrompts(const RawOptions& raw, EvaluateOptions& options) {
   for (const ClickRule rule : options.pictures.clicks) {
     options.interactive.click_kinds.emplace_back(ClickRuleName(rule));
   }
-  SEMSAM_RETURN_IF_ERROR(
-      ParseWhole("seed", raw.seed, 0, std::numeric_limits<int64_t>::max(), options.pictures.seed));
   options.interactive.seed = options.pictures.seed;
-  SEMSAM_RETURN_IF_ERROR(
-      ParseWhole("min-area", raw.min_area, 1, 1'000'000'000, options.pictures.min_area_px));
-  if (!absl::SimpleAtod(raw.click_radius, &options.predictor.click_radius_px) ||
-      !(options.predictor.click_radius_px >= 0 && options.predictor.click_radius_px <= 64)) {
-    return NotOneOf("click-radius", raw.click_radius, "a number of 0 to 64");
-  }
   if (raw.match != "published" && raw.match != "iou") {
     return NotOneOf("match", raw.match, "published or iou");
   }
@@ -165,20 +141,18 @@ absl::Status ParsePrompts(const RawOptions& raw, EvaluateOptions& options) {
   }
   options.predictor.text_mode =
       raw.text_mode == "ensemble" ? TextMode::kEnsemble : TextMode::kPlain;
-  return ParseWhole("prompts", raw.prompts, 1, 4096, options.interactive.prompts_per_call);
+  return absl::OkStatus();
 }
 
 absl::Status ParseMachine(const RawOptions& raw, EvaluateOptions& options) {
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  SEMSAM_RETURN_IF_ERROR(
-      ParseWhole("short-edge", raw.short_edge, 0, 4096, options.predictor.short_edge_px));
   if (absl::Status status = options.predictor.Validate(); !status.ok()) {
-    return NotOneOf("short-edge", raw.short_edge, "0 or a number of 32 to 4096");
+    return NotOneOf("short-edge", absl::StrCat(options.predictor.short_edge_px),
+                    "0 or a number of 32 to 4096");
   }
-  int& threads = options.interactive.threads;
-  SEMSAM_RETURN_IF_ERROR(ParseWhole("threads", raw.threads, 0, 256, threads));
-  if (threads == 0) threads = std::min(cores, 8);
-  SEMSAM_RETURN_IF_ERROR(ParseWhole("networks", raw.networks, 0, 64, options.networks));
+  const int threads = raw.threads > 0 ? raw.threads : std::min(cores, 8);
+  options.interactive.threads = threads;
+  options.networks = raw.networks;
   // A core gains little from a network that is spread over all of them.
   if (options.networks == 0) options.networks = options.device == "cpu" ? std::min(threads, 64) : 1;
   options.network_threads = std::max(1, cores / options.networks);
@@ -189,10 +163,9 @@ absl::StatusOr<EvaluateOptions> Parse(std::span<const std::string> arguments) {
   EvaluateOptions options;
   RawOptions raw;
   SEMSAM_RETURN_IF_ERROR(MakeCommandLine(options, raw).Parse(arguments));
-  SEMSAM_RETURN_IF_ERROR(ParseChoice(raw, options.choice));
+  SEMSAM_RETURN_IF_ERROR(ParsePart(raw, options.choice));
   SEMSAM_RETURN_IF_ERROR(ParsePrompts(raw, options));
   SEMSAM_RETURN_IF_ERROR(ParseMachine(raw, options));
-  options.pictures.keep_going = raw.keep_going;
   options.interactive.boxes = !raw.no_boxes;
   options.vocabulary = !raw.no_vocabulary;
   return options;

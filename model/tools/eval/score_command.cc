@@ -4,7 +4,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "model/base/status_macros.h"
 #include "model/data/files.h"
@@ -19,7 +18,7 @@ using nlohmann::json;
 
 struct Options {
   std::string kind, truth, predictions, truth_folder, prediction_folder, out;
-  std::string classes = "0", ignore = "255";
+  SemanticIouOptions semantic;
   bool class_agnostic = false;
 };
 
@@ -40,10 +39,10 @@ CommandLine MakeCommandLine(Options& options) {
                &options.prediction_folder, Need::kOptional);
   line.AddFlag("class-agnostic", "instances and boxes: categories are not looked at",
                &options.class_agnostic);
-  line.AddText("classes", "N", "semantic: values are 0 to N - 1", &options.classes,
-               Need::kOptional);
-  line.AddText("ignore", "N", "semantic: true value that does not count; default: 255",
-               &options.ignore, Need::kOptional);
+  line.AddNumber("classes", "N", "semantic: values are 0 to N - 1", &options.semantic.classes,
+                 {.least = 1});
+  line.AddNumber("ignore", "N", "semantic: true value that does not count; default: 255",
+                 &options.semantic.ignore_label);
   line.AddText("out", "FILE", "JSON of every figure, classes included", &options.out,
                Need::kOptional);
   return line;
@@ -76,15 +75,11 @@ absl::StatusOr<Scored> ScorePq(const Options& options) {
 }
 
 absl::StatusOr<Scored> ScoreMiou(const Options& options) {
-  SemanticIouOptions semantic;
-  if (!absl::SimpleAtoi(options.classes, &semantic.classes) || semantic.classes < 1) {
-    return UsageError(absl::InvalidArgumentError("--classes must be the number of classes"));
-  }
-  if (!absl::SimpleAtoi(options.ignore, &semantic.ignore_label)) {
-    return UsageError(absl::InvalidArgumentError("--ignore must be a whole number"));
+  if (options.semantic.classes == 0) {
+    return UsageError(absl::InvalidArgumentError("--classes is missing"));
   }
   SEMSAM_ASSIGN_OR_RETURN(const SemanticResult result,
-                          ScoreSemantic(options.truth, options.predictions, semantic));
+                          ScoreSemantic(options.truth, options.predictions, options.semantic));
   return Scored{.table = SegmentationTable(options.predictions, nullptr, &result, nullptr, nullptr),
                 .details = ToJson(result, {})};
 }

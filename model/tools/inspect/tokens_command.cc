@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
@@ -21,7 +20,7 @@ constexpr int kMaxContext = 4096;
 
 struct Options {
   std::string texts;
-  std::string context;
+  int context = 0;
   bool hex = false;
 };
 
@@ -30,10 +29,10 @@ CommandLine MakeCommandLine(Options& options) {
   CommandLine line;
   line.AddText("texts", "FILE", "one text a line; - reads the standard input", &options.texts,
                Need::kRequired);
-  line.AddText("context", "N",
-               "begin, end and pad to N ids as a model with this context does; default: the ids of "
-               "the text alone",
-               &options.context, Need::kOptional);
+  line.AddNumber("context", "N",
+                 "begin, end and pad to N ids as a model with this context does; default: the ids "
+                 "of the text alone",
+                 &options.context, {.least = 2, .most = kMaxContext});
   line.AddFlag("hex", "the lines hold the texts' bytes in hex", &options.hex);
   return line;
 }
@@ -68,18 +67,12 @@ absl::Status Run(std::span<const std::string> arguments, std::ostream& out) {
   Options options;
   CommandLine line = MakeCommandLine(options);
   if (const absl::Status status = line.Parse(arguments); !status.ok()) return UsageError(status);
-  int context = 0;
-  if (!options.context.empty() &&
-      (!absl::SimpleAtoi(options.context, &context) || context < 2 || context > kMaxContext)) {
-    return UsageError(
-        absl::InvalidArgumentError(absl::StrCat("--context must be 2 to ", kMaxContext)));
-  }
   SEMSAM_ASSIGN_OR_RETURN(const Tokenizer tokenizer, Tokenizer::Create());
   SEMSAM_ASSIGN_OR_RETURN(const std::vector<std::string> lines, ReadLines(options.texts));
   for (size_t i = 0; i < lines.size(); ++i) {
     const absl::StatusOr<std::string> text = options.hex ? FromHex(lines[i]) : lines[i];
     const absl::StatusOr<std::string> described =
-        text.ok() ? Describe(tokenizer, *text, context) : text;
+        text.ok() ? Describe(tokenizer, *text, options.context) : text;
     if (!described.ok()) {
       return Annotate(described.status(), absl::StrCat(options.texts, ": line ", i + 1));
     }

@@ -1,18 +1,78 @@
 #include "model/tools/program/command_line.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <type_traits>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "model/base/status_macros.h"
 
 namespace semsam {
+namespace {
+
+template <typename T>
+bool Read(const std::string& text, T& number) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return absl::SimpleAtod(text, &number);
+  } else {
+    return absl::SimpleAtoi(text, &number);
+  }
+}
+
+// "a whole number of 1 to 64"
+template <typename T>
+std::string Describe(const NumberRange<T>& range) {
+  constexpr NumberRange<T> kAll;
+  const std::string kind = std::is_floating_point_v<T> ? "a number" : "a whole number";
+  const bool from = range.least != kAll.least;
+  const bool to = range.most != kAll.most;
+  if (from && to) return absl::StrCat(kind, " of ", range.least, " to ", range.most);
+  if (from) return absl::StrCat(kind, " of at least ", range.least);
+  if (to) return absl::StrCat(kind, " of at most ", range.most);
+  return kind;
+}
+
+}  // namespace
 
 void CommandLine::AddText(const char* name, const char* placeholder, const char* help,
                           std::string* value, Need need) {
-  options_.push_back(
-      {.name = name, .placeholder = placeholder, .help = help, .text = value, .need = need});
+  options_.push_back({.name = name,
+                      .placeholder = placeholder,
+                      .help = help,
+                      .read =
+                          [value](const std::string& text) {
+                            *value = text;
+                            return absl::OkStatus();
+                          },
+                      .need = need});
 }
+
+template <typename T>
+void CommandLine::AddNumber(const char* name, const char* placeholder, const char* help, T* value,
+                            NumberRange<T> range) {
+  const auto read = [value, range, name = std::string(name)](const std::string& text) {
+    T number{};
+    // NaN lies in no range.
+    if (Read(text, number) && number >= range.least && number <= range.most) {
+      *value = number;
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", name, " must be ", Describe(range), ", not \"", text, "\""));
+  };
+  options_.push_back({.name = name, .placeholder = placeholder, .help = help, .read = read});
+}
+
+template void CommandLine::AddNumber(const char*, const char*, const char*, int*, NumberRange<int>);
+template void CommandLine::AddNumber(const char*, const char*, const char*, int64_t*,
+                                     NumberRange<int64_t>);
+template void CommandLine::AddNumber(const char*, const char*, const char*, uint64_t*,
+                                     NumberRange<uint64_t>);
+template void CommandLine::AddNumber(const char*, const char*, const char*, double*,
+                                     NumberRange<double>);
 
 void CommandLine::AddFlag(const char* name, const char* help, bool* value) {
   options_.push_back({.name = name, .help = help, .flag = value});
@@ -40,9 +100,9 @@ absl::Status CommandLine::Parse(std::span<const std::string> arguments) {
       if (has_value) return absl::InvalidArgumentError(absl::StrCat(name, " takes no value"));
       *option->flag = true;
     } else if (has_value) {
-      *option->text = argument.substr(equals + 1);
+      SEMSAM_RETURN_IF_ERROR(option->read(argument.substr(equals + 1)));
     } else if (i + 1 < arguments.size()) {
-      *option->text = arguments[++i];
+      SEMSAM_RETURN_IF_ERROR(option->read(arguments[++i]));
     } else {
       return absl::InvalidArgumentError(absl::StrCat(name, " needs a value"));
     }

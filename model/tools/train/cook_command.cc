@@ -1,11 +1,8 @@
 #include "model/tools/train/cook_command.h"
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -18,60 +15,37 @@
 namespace semsam {
 namespace {
 
-struct Texts {
-  CookOptions options;
-  std::string seed;
-  std::string threads;
-  std::string share;
-  std::string max_broken;
-  std::string packs;
-};
-
-CommandLine MakeCommandLine(Texts& texts) {
+CommandLine MakeCommandLine(CookOptions& options, std::string& packs) {
   using Need = CommandLine::Need;
   CommandLine line;
   line.AddText("data", "FOLDER", "the collection: icons, faces, cutouts, pets, people, coco, ..",
-               &texts.options.sources.data, Need::kRequired);
-  line.AddText("out", "FOLDER", "where the packs and words.txt go", &texts.options.out,
-               Need::kRequired);
+               &options.sources.data, Need::kRequired);
+  line.AddText("out", "FOLDER", "where the packs and words.txt go", &options.out, Need::kRequired);
   line.AddText("clipart", "FOLDER", "SVG files (openclipart-svg); default: no clip art",
-               &texts.options.sources.clipart, Need::kOptional);
+               &options.sources.clipart, Need::kOptional);
   line.AddText("nouns", "FILE", "WordNet's index.noun, which gives clip art its names",
-               &texts.options.sources.nouns, Need::kOptional);
-  line.AddText("packs", "A,B,..", "only these; default: all", &texts.packs, Need::kOptional);
-  line.AddText("share", "X", "of the usual number of scenes; default: 1", &texts.share,
-               Need::kOptional);
-  line.AddText("seed", "N", "default: 1", &texts.seed, Need::kOptional);
-  line.AddText("threads", "N", "default: 2", &texts.threads, Need::kOptional);
-  line.AddText("max-broken", "N", "broken pictures of a pack that are left out; default: 40",
-               &texts.max_broken, Need::kOptional);
+               &options.sources.nouns, Need::kOptional);
+  line.AddText("packs", "A,B,..", "only these; default: all", &packs, Need::kOptional);
+  line.AddNumber("share", "X", "of the usual number of scenes; default: 1", &options.share);
+  line.AddNumber("seed", "N", "default: 1", &options.seed);
+  line.AddNumber("threads", "N", "default: 2", &options.writing.threads);
+  line.AddNumber("max-broken", "N", "broken pictures of a pack that are left out; default: 40",
+                 &options.max_broken);
   return line;
 }
 
 std::string Help() {
-  Texts texts;
-  return MakeCommandLine(texts).Help() + "  packs: " + absl::StrJoin(PackNames(), ", ") + "\n";
-}
-
-template <typename T>
-absl::Status ParseInteger(const std::string& text, const char* name, T& value) {
-  if (text.empty() || absl::SimpleAtoi(text, &value)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("--", name, " must be a whole number"));
+  CookOptions options;
+  std::string packs;
+  return MakeCommandLine(options, packs).Help() + "  packs: " + absl::StrJoin(PackNames(), ", ") +
+         "\n";
 }
 
 absl::StatusOr<CookOptions> ParseOptions(std::span<const std::string> arguments) {
-  Texts texts;
-  SEMSAM_RETURN_IF_ERROR(MakeCommandLine(texts).Parse(arguments));
-  CookOptions& options = texts.options;
-  uint64_t max_broken = options.max_broken;
-  SEMSAM_RETURN_IF_ERROR(ParseInteger(texts.seed, "seed", options.seed));
-  SEMSAM_RETURN_IF_ERROR(ParseInteger(texts.threads, "threads", options.writing.threads));
-  SEMSAM_RETURN_IF_ERROR(ParseInteger(texts.max_broken, "max-broken", max_broken));
-  options.max_broken = max_broken;
-  if (!texts.share.empty() && !absl::SimpleAtod(texts.share, &options.share)) {
-    return absl::InvalidArgumentError("--share must be a number");
-  }
-  options.packs = absl::StrSplit(texts.packs, ',', absl::SkipEmpty());
+  CookOptions options;
+  std::string packs;
+  SEMSAM_RETURN_IF_ERROR(MakeCommandLine(options, packs).Parse(arguments));
+  options.packs = absl::StrSplit(packs, ',', absl::SkipEmpty());
   SEMSAM_RETURN_IF_ERROR(Validate(options));
   return options;
 }

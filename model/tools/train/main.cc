@@ -5,6 +5,7 @@
 
 #include "model/tools/program/command.h"
 #include "model/tools/train/cook_command.h"
+#include "model/tools/train/export_command.h"
 #include "model/tools/train/run_command.h"
 #include "model/tools/train/text_command.h"
 
@@ -13,6 +14,7 @@ int main(int argc, char** argv) {
   const semsam::Command commands[] = {
       semsam::CookCommand(),
       semsam::RunCommand(),
+      semsam::ExportCommand(),
       semsam::TextCommand(),
   };
   const std::vector<std::string> arguments(argv + 1, argv + argc);

@@ -5,10 +5,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
-#include <utility>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "model/base/clock.h"
 #include "model/base/status_macros.h"
 #include "model/tools/program/command_line.h"
@@ -21,15 +18,9 @@ namespace {
 
 struct Options {
   std::string recipe;
-  std::string output;
   std::string folders;
-  std::string device = "cpu";
-  std::string threads = "0";
-  std::string workers = "1";
-  std::string rank = "0";
-  std::string processes = "1";
-  std::string meeting;
-  bool resume = false;
+  TrainerOptions trainer;
+  int threads = 0;
   bool check = false;
 };
 
@@ -39,17 +30,18 @@ CommandLine MakeCommandLine(Options& options) {
   line.AddText("recipe", "FILE", "what to train, by what (model/training/recipe.h)",
                &options.recipe, Need::kRequired);
   line.AddText("output", "DIR", "for checkpoint, metrics, curves and weights (required to train)",
-               &options.output, Need::kOptional);
+               &options.trainer.output, Need::kOptional);
   line.AddText("folders", "N=PATH,..", "what {N} in the paths of the recipe stands for",
                &options.folders, Need::kOptional);
-  line.AddFlag("resume", "go on with the checkpoint in DIR, if there is one", &options.resume);
-  line.AddText("device", "D", "cpu, cuda or cuda:N", &options.device, Need::kOptional);
-  line.AddText("threads", "N", "for the network; 0: one a core", &options.threads, Need::kOptional);
-  line.AddText("workers", "N", "threads that load pictures", &options.workers, Need::kOptional);
-  line.AddText("processes", "N", "that train together", &options.processes, Need::kOptional);
-  line.AddText("rank", "I", "of this process, from 0 on", &options.rank, Need::kOptional);
+  line.AddFlag("resume", "go on with the checkpoint in DIR, if there is one",
+               &options.trainer.resume);
+  line.AddText("device", "D", "cpu, cuda or cuda:N", &options.trainer.device, Need::kOptional);
+  line.AddNumber("threads", "N", "for the network; 0: one a core", &options.threads, {.least = 0});
+  line.AddNumber("workers", "N", "threads that load pictures", &options.trainer.loader.threads);
+  line.AddNumber("processes", "N", "that train together", &options.trainer.processes.count);
+  line.AddNumber("rank", "I", "of this process, from 0 on", &options.trainer.processes.rank);
   line.AddText("meeting", "WHERE", "file:PATH or tcp:HOST:PORT, where processes find each other",
-               &options.meeting, Need::kOptional);
+               &options.trainer.processes.meeting, Need::kOptional);
   line.AddFlag("check", "read the recipe and stop", &options.check);
   return line;
 }
@@ -64,31 +56,6 @@ static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may take 
 
 void RequestStop(int /*signal*/) { stop_requested = true; }
 
-struct Parsed {
-  TrainerOptions trainer;
-  int threads = 0;
-};
-
-absl::StatusOr<Parsed> ParseNumbers(const Options& options) {
-  Parsed parsed = {.trainer = {.output = options.output,
-                               .resume = options.resume,
-                               .device = options.device,
-                               .processes = {.meeting = options.meeting}}};
-  const std::pair<const char*, std::pair<const std::string*, int*>> numbers[] = {
-      {"threads", {&options.threads, &parsed.threads}},
-      {"workers", {&options.workers, &parsed.trainer.loader.threads}},
-      {"processes", {&options.processes, &parsed.trainer.processes.count}},
-      {"rank", {&options.rank, &parsed.trainer.processes.rank}}};
-  for (const auto& [name, number] : numbers) {
-    if (!absl::SimpleAtoi(*number.first, number.second) || *number.second < 0) {
-      return absl::InvalidArgumentError(absl::StrCat("--", name, " must be a number"));
-    }
-  }
-  if (options.output.empty()) return absl::InvalidArgumentError("--output is missing");
-  SEMSAM_RETURN_IF_ERROR(Validate(parsed.trainer));
-  return parsed;
-}
-
 void HandleSignals() {
   struct sigaction action = {};
   action.sa_handler = RequestStop;
@@ -98,7 +65,7 @@ void HandleSignals() {
   std::signal(SIGXFSZ, SIG_IGN);
 }
 
-absl::Status Train(const Recipe& recipe, const Parsed& options, std::ostream& out) {
+absl::Status Train(const Recipe& recipe, const Options& options, std::ostream& out) {
   ConfigureTorch({.threads = options.threads});
   HandleSignals();
   const RealClock clock;
@@ -121,9 +88,13 @@ absl::Status Run(std::span<const std::string> arguments, std::ostream& out) {
     out << options.recipe << ": a recipe for " << recipe.model.name << "\n";
     return absl::OkStatus();
   }
-  const absl::StatusOr<Parsed> parsed = ParseNumbers(options);
-  if (!parsed.ok()) return UsageError(parsed.status());
-  return Train(recipe, *parsed, out);
+  if (options.trainer.output.empty()) {
+    return UsageError(absl::InvalidArgumentError("--output is missing"));
+  }
+  if (const absl::Status status = Validate(options.trainer); !status.ok()) {
+    return UsageError(status);
+  }
+  return Train(recipe, options, out);
 }
 
 }  // namespace

@@ -212,11 +212,7 @@ TEST(Readers, LabelMapsSplitPartsAndUniteTheWhole) {
   EXPECT_EQ(*sample.unknown, Rectangle(kSize, 0, 0, 16, 1));
 }
 
-TEST(Readers, EveryTenthSampleIsHeldOut) {
-  const Split split = SplitEveryTenth(25);
-  EXPECT_THAT(split.held_out, ElementsAre(9, 19));
-  EXPECT_EQ(split.train.size(), 23);
-  EXPECT_THAT(SplitEveryTenth(9).held_out, IsEmpty());
+TEST(Readers, ASubsetHasItsSamplesAlone) {
   const std::shared_ptr<const Dataset> all =
       Opened(FixtureSpec(DatasetFormat::kCoco, Fixture("coco")));
   const auto one = Subset(all, {1});

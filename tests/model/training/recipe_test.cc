@@ -1,22 +1,17 @@
-// What a training is made of: recipe, order of the samples, loader, start weights,
-// metrics.
+// What a training is made of: recipe, order of the samples, start weights, metrics.
 #include "model/training/recipe.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <map>
-#include <numeric>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "model/training/glob.h"
 #include "model/training/initialise.h"
 #include "model/training/metrics.h"
-#include "model/training/ordered_loader.h"
 #include "model/training/sample_plan.h"
 #include "model/training/training_data.h"
 #include "model/training/weights_io.h"
@@ -130,39 +125,6 @@ TEST(SamplePlanTest, EpochsDifferAndMix) {
   EXPECT_GT(turns, 30);
   EXPECT_FALSE(SamplePlan::Create({{.size = 0}}, 0, 5).ok());
   EXPECT_FALSE(SamplePlan::Create({{.size = 9, .share = 1000}, {.size = 9}}, 10, 5).ok());
-}
-
-TEST(OrderedLoaderTest, ItemsComeInOrderWithinTheirBounds) {
-  Mutex mutex;
-  int64_t held = 0, most = 0;
-  std::set<int64_t> begun;
-  {
-    OrderedLoader<int64_t> loader(
-        {.threads = 4, .max_items = 6, .max_bytes = 3},
-        [&](int64_t ordinal) {
-          const MutexLock lock(mutex);
-          EXPECT_TRUE(begun.insert(ordinal).second);
-          most = std::max(most, ++held);
-          return ordinal * ordinal;
-        },
-        [](const int64_t&) { return 1; });
-    for (int64_t i = 0; i < 300; ++i) {
-      ASSERT_EQ(loader.Next(), i * i);
-      const MutexLock lock(mutex);
-      --held;
-    }
-  }
-  // Six were asked for at once at most; three bytes finished, three more on their way,
-  // and the one that was taken but not yet counted.
-  EXPECT_LE(most, 7);
-  EXPECT_LE(begun.size(), 307u);
-}
-
-TEST(OrderedLoaderTest, AnItemThatIsLargerThanTheBoundStillComes) {
-  OrderedLoader<int64_t> loader(
-      {.threads = 2, .max_items = 1, .max_bytes = 1}, [](int64_t ordinal) { return ordinal; },
-      [](const int64_t&) { return 100; });
-  for (int64_t i = 0; i < 20; ++i) ASSERT_EQ(loader.Next(), i);
 }
 
 TEST(TrainingDataTest, ASampleDependsOnItsPlaceAlone) {

@@ -8,11 +8,15 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <sstream>
 #include <string>
+#include <utility>
 
 #include "model/net/load_model.h"
+#include "model/training/checkpoint.h"
+#include "model/training/export.h"
 #include "model/training/glob.h"
 #include "model/training/weights_io.h"
 #include "model/weights/model_file.h"
@@ -199,6 +203,50 @@ TEST_F(TrainerTest, AStopWritesACheckpointAndNoResult) {
   EXPECT_FALSE(end->finished);
   EXPECT_TRUE(LoadCheckpoint(folder_ / "stopped/checkpoint.safetensors").ok());
   EXPECT_FALSE(std::filesystem::exists(folder_ / "stopped/weights.safetensors"));
+}
+
+TEST_F(TrainerTest, AnExportOfTheLastCheckpointIsTheResult) {
+  const std::string checkpoint = folder_ / "whole/checkpoint.safetensors";
+  const std::string early = folder_ / "early.safetensors", late = folder_ / "late.safetensors";
+  {
+    auto trainer = Create(kSmallRecipe, Options("whole"));
+    ASSERT_TRUE(trainer.ok()) << trainer.status();
+    for (int i = 0; i < 2; ++i) ASSERT_TRUE((*trainer)->Step().ok());
+    ASSERT_TRUE((*trainer)->SaveCheckpoint().ok());
+    const auto exported = ExportCheckpoint(checkpoint, early);
+    ASSERT_TRUE(exported.ok()) << exported.status();
+    EXPECT_EQ(exported->steps, 2);
+    EXPECT_TRUE(LoadModel(early, at::kCPU, ops::Path::kNative).ok());
+    ASSERT_TRUE((*trainer)->Run(kNeverStop).ok());
+  }
+  ASSERT_TRUE(ExportCheckpoint(checkpoint, late).ok());
+  EXPECT_TRUE(ReadText(late) == ReadText(folder_ / "whole/weights.safetensors"));
+  EXPECT_FALSE(ReadText(late) == ReadText(early));
+}
+
+TEST_F(TrainerTest, AnExportNamesWhatIsWrongWithTheCheckpoint) {
+  const std::string path = folder_ / "checkpoint", out = folder_ / "model.safetensors";
+  const auto error = [&] { return ExportCheckpoint(path, out).status(); };
+  EXPECT_EQ(error().code(), absl::StatusCode::kNotFound);
+  const std::string recipe = Replaced(kSmallRecipe, "scenes:count=20", "{packs}:count=20");
+  ASSERT_TRUE(SaveCheckpoint(path, {.recipe = recipe}).ok());
+  EXPECT_THAT(std::string(error().message()), HasSubstr(path + ": it counts no steps"));
+  ASSERT_TRUE(SaveCheckpoint(path, {.counters = {{"steps", 2}}, .recipe = "{}"}).ok());
+  EXPECT_THAT(std::string(error().message()), HasSubstr(path + ": model: is missing"));
+  Checkpoint checkpoint = {.counters = {{"steps", 2}}, .recipe = recipe};
+  const auto start = StartWeights(Parsed(kSmallRecipe));
+  ASSERT_TRUE(start.ok()) << start.status();
+  for (const auto& [name, tensor] : *start) checkpoint.tensors[kAveragePrefix + name] = tensor;
+  ASSERT_TRUE(SaveCheckpoint(path, checkpoint).ok());
+  EXPECT_TRUE(error().ok()) << error();
+  auto last = checkpoint.tensors.extract(std::prev(checkpoint.tensors.end()));
+  ASSERT_TRUE(SaveCheckpoint(path, checkpoint).ok());
+  EXPECT_THAT(std::string(error().message()), HasSubstr(path + ": it has no weights "));
+  last.key() = kFrozenPrefix + last.key().substr(std::string(kAveragePrefix).size());
+  last.mapped() = at::zeros({1, 2, 3});
+  checkpoint.tensors.insert(std::move(last));
+  ASSERT_TRUE(SaveCheckpoint(path, checkpoint).ok());
+  EXPECT_THAT(std::string(error().message()), HasSubstr("is not of this model"));
 }
 
 TEST_F(TrainerTest, AFolderWithATrainingIsResumedOnlyByItsOwnRecipe) {

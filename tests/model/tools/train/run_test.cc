@@ -12,8 +12,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "model/weights/model_file.h"
 #include "model/weights/tensor_view.h"
 #include "tests/model/data/data_test_util.h"
@@ -54,9 +56,14 @@ class RunTest : public ::testing::Test {
   Child Start(const std::string& output, const std::vector<std::string>& more = {},
               const std::function<void()>& limit = nullptr) {
     std::vector<std::string> arguments = {
-        SEMSAM_TRAIN_PROGRAM, "run",       "--recipe", folder_ / "recipe.json", "--output",
-        folder_ / output,     "--threads", "1"};
+        "run", "--recipe", folder_ / "recipe.json", "--output", folder_ / output, "--threads", "1"};
     arguments.insert(arguments.end(), more.begin(), more.end());
+    return StartProgram(std::move(arguments), limit);
+  }
+
+  static Child StartProgram(std::vector<std::string> arguments,
+                            const std::function<void()>& limit = nullptr) {
+    arguments.insert(arguments.begin(), SEMSAM_TRAIN_PROGRAM);
     std::vector<char*> raw;
     for (std::string& argument : arguments) raw.push_back(argument.data());
     raw.push_back(nullptr);
@@ -151,6 +158,32 @@ TEST_F(RunTest, AProcessThatEndsIsAnErrorOfTheOther) {
   EXPECT_THAT(first.log, HasSubstr("the processes lost each other"));
 }
 
+// A picture that is missing, and that one process meets first.
+TEST_F(RunTest, ABadSampleOfOneProcessEndsAllByItsName) {
+  std::filesystem::copy(testing::Fixture("folder"), folder_ / "data",
+                        std::filesystem::copy_options::recursive);
+  std::filesystem::remove(folder_ / "data/garden.png");
+  const std::string source = R"([{"source": "folder:images=)" + (folder_ / "data") +
+                             R"(", "hold_out": false, "share": 0.1}, {"source": "scenes:)";
+  const std::string recipe = Replaced(kRecipe, R"([{"source": "scenes:)", source);
+  WriteText(folder_ / "recipe.json", Replaced(recipe, "\"steps\": 4", "\"steps\": 4000"));
+  const std::string meeting = "file:" + (folder_ / "meeting");
+  Child first = Start("two", {"--processes", "2", "--rank", "0", "--meeting", meeting});
+  Child second = Start("two", {"--processes", "2", "--rank", "1", "--meeting", meeting});
+  EXPECT_EQ(Wait(first), 1);
+  EXPECT_EQ(Wait(second), 1);
+  const auto met = [](const Child& child) {
+    return child.log.find("left out: ") != std::string::npos;
+  };
+  EXPECT_NE(met(first), met(second)) << first.log << second.log;
+  const std::string error = absl::StrCat("semsam-train run: process ", met(first) ? 0 : 1, ": ");
+  for (const Child& child : {first, second}) {
+    const size_t said = child.log.find(error);
+    ASSERT_NE(said, std::string::npos) << child.log;
+    EXPECT_THAT(child.log.substr(said), HasSubstr("garden.jpg"));
+  }
+}
+
 TEST_F(RunTest, ATerminationSignalLeavesACheckpointThatGoesOnExactly) {
   WriteText(folder_ / "recipe.json",
             Replaced(kRecipe, "\"checkpoint_every\": 1", "\"checkpoint_every\": 1000"));
@@ -202,6 +235,26 @@ TEST_F(RunTest, AKilledTrainingGoesOnExactly) {
   EXPECT_EQ(Wait(child), -SIGKILL);
   ASSERT_EQ(Run("killed", {"--resume"}), 0) << last_.log;
   EXPECT_EQ(Difference("whole", "killed"), 0);
+}
+
+TEST_F(RunTest, ACheckpointIsExportedWhileTheTrainingRuns) {
+  WriteText(folder_ / "recipe.json", Replaced(kRecipe, "\"steps\": 4", "\"steps\": 4000"));
+  Child training = Start("long");
+  ASSERT_TRUE(Hears(training, "step 2/")) << training.log;
+  const std::string checkpoint = folder_ / "long/checkpoint.safetensors";
+  const std::string model = folder_ / "model.safetensors";
+  Child exported = StartProgram({"export", "--checkpoint", checkpoint, "--out", model});
+  EXPECT_EQ(Wait(exported), 0);
+  EXPECT_THAT(exported.log, HasSubstr("averaged weights of semantic-sam-swin-tiny after step "));
+  ::kill(training.pid, SIGTERM);
+  EXPECT_EQ(Wait(training), 0) << training.log;
+  EXPECT_TRUE(ModelFile::Open(model).ok());
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "long/weights.safetensors"));
+  exported = StartProgram({"export", "--checkpoint", folder_ / "none", "--out", model});
+  EXPECT_EQ(Wait(exported), 1);
+  EXPECT_THAT(exported.log, HasSubstr(folder_ / "none"));
+  exported = StartProgram({"export", "--checkpoint", checkpoint});
+  EXPECT_EQ(Wait(exported), 2);
 }
 
 TEST_F(RunTest, MistakesOnTheCommandLineAreToldFromThoseOfTheRecipe) {

@@ -6,8 +6,8 @@
 //   - At most `max_items` are finished or being made, and none is begun while the
 //     finished ones hold `max_bytes`, but for the one that is waited for.
 //   - The destructor waits for the items that are being made, not for those ahead.
-#ifndef SEMSAM_MODEL_TRAINING_ORDERED_LOADER_H_
-#define SEMSAM_MODEL_TRAINING_ORDERED_LOADER_H_
+#ifndef SEMSAM_MODEL_BASE_ORDERED_LOADER_H_
+#define SEMSAM_MODEL_BASE_ORDERED_LOADER_H_
 
 #include <cstdint>
 #include <functional>
@@ -118,4 +118,4 @@ class OrderedLoader {
 
 }  // namespace semsam
 
-#endif  // SEMSAM_MODEL_TRAINING_ORDERED_LOADER_H_
+#endif  // SEMSAM_MODEL_BASE_ORDERED_LOADER_H_
