@@ -51,7 +51,10 @@
 //     "checkpoint_every": 500,       steps
 //     "metrics_every": 10,           steps
 //     "max_bad_samples": 0,          more than that end the training
-//     "result": {"dtype": "float32" | "float16", "licence": "", "source": ""}
+//     "result": {"dtype": "float32" | "float16", "licence": "", "source": "",
+//                "vocabulary": {"objects": 500, "parts": 200}}
+//                                    so many of the words most seen become the model's
+//                                    own (trained_vocabulary.h)
 //   }
 #ifndef SEMSAM_MODEL_TRAINING_RECIPE_H_
 #define SEMSAM_MODEL_TRAINING_RECIPE_H_
@@ -101,6 +104,8 @@ struct ResultRecipe {
   DType dtype = DType::kFloat32;
   std::string licence;
   std::string source;
+  int vocabulary_objects = 500;
+  int vocabulary_parts = 200;
 };
 
 struct Recipe {

@@ -7,6 +7,7 @@
 #include "model/tools/train/cook_command.h"
 #include "model/tools/train/run_command.h"
 #include "model/tools/train/text_command.h"
+#include "model/tools/train/vocabulary_command.h"
 
 int main(int argc, char** argv) {
   // A line each, in the order of the overview.
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
       semsam::CookCommand(),
       semsam::RunCommand(),
       semsam::TextCommand(),
+      semsam::VocabularyCommand(),
   };
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   return semsam::RunProgram("semsam-train", commands, arguments, std::cout, std::cerr);

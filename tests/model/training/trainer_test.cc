@@ -129,6 +129,7 @@ TEST_F(TrainerTest, FiftyStepsOnATinyPackLowerTheLossFarBelowItsStart) {
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ((*file)->ComputeDigest().value(), (*file)->digest());
   EXPECT_TRUE((*file)->trained());
+  EXPECT_FALSE((*file)->vocabulary().objects.empty());
   EXPECT_TRUE(LoadModel(folder_ / "smoke/weights.safetensors", at::kCPU, ops::Path::kNative).ok());
   EXPECT_THAT(ReadText(folder_ / "smoke/curves.svg"), HasSubstr("<polyline"));
 }
