@@ -201,6 +201,7 @@ void ReadResult(JsonObject object, ResultRecipe& result) {
       words.Fail(name, absl::StrCat("must lie in 0 to ", kMaxVocabularyWords));
     }
   }
+  words.Get("leave_out", result.vocabulary_leave_out);
   words.Done();
   object.Done();
 }

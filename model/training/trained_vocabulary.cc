@@ -13,6 +13,7 @@
 #include "model/base/status_macros.h"
 #include "model/data/dataset.h"
 #include "model/data/held_out.h"
+#include "model/training/glob.h"
 #include "model/training/training_data.h"
 
 namespace semsam {
@@ -58,9 +59,15 @@ absl::Status AddSource(const SourceRecipe& source, double total_share, AllShares
   return absl::OkStatus();
 }
 
-std::vector<std::string> MostSeen(const Shares& shares, int limit) {
+std::vector<std::string> MostSeen(const Shares& shares, int limit,
+                                  const std::vector<std::string>& leave_out) {
   std::vector<std::pair<double, std::string>> order;
-  for (const auto& [word, share] : shares) order.emplace_back(-share, word);
+  for (const auto& [word, share] : shares) {
+    const bool wanted = std::none_of(
+        leave_out.begin(), leave_out.end(),
+        [&, name = word](const std::string& pattern) { return GlobMatches(pattern, name); });
+    if (wanted) order.emplace_back(-share, word);
+  }
   std::sort(order.begin(), order.end());
   order.resize(std::min(order.size(), static_cast<size_t>(limit)));
   std::vector<std::string> words;
@@ -78,9 +85,11 @@ absl::StatusOr<ModelVocabulary> TrainedVocabulary(const Recipe& recipe) {
     const absl::Status status = AddSource(source, total_share, shares);
     if (!status.ok()) return Annotate(status, source.source);
   }
-  return ModelVocabulary{.objects = MostSeen(shares.objects, recipe.result.vocabulary_objects),
-                         .parts = MostSeen(shares.parts, recipe.result.vocabulary_parts),
-                         .mode = recipe.words.mode};
+  const ResultRecipe& result = recipe.result;
+  return ModelVocabulary{
+      .objects = MostSeen(shares.objects, result.vocabulary_objects, result.vocabulary_leave_out),
+      .parts = MostSeen(shares.parts, result.vocabulary_parts, result.vocabulary_leave_out),
+      .mode = recipe.words.mode};
 }
 
 }  // namespace semsam

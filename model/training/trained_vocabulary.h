@@ -16,8 +16,8 @@ inline constexpr size_t kMaxVocabularySamples = 20'000;
 // by falling share of such pictures, as many as recipe.result says; the mode is the
 // recipe's. Reads the annotations of the samples that are trained on (of a source with
 // more than kMaxVocabularySamples, so many, evenly spaced), no picture.
-// Words longer than a server takes by default are left out, and so are samples that
-// cannot be read. Errors: a source that cannot be opened, by its name.
+// Words that fit a pattern of recipe.result, or are longer than a server takes by default are left
+// out, and so are samples that cannot be read. Errors: a source that cannot be opened, by its name.
 absl::StatusOr<ModelVocabulary> TrainedVocabulary(const Recipe& recipe);
 
 }  // namespace semsam

@@ -7,6 +7,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "model/base/status_macros.h"
 #include "model/tools/program/command_line.h"
 #include "model/training/recipe.h"
@@ -23,6 +25,7 @@ struct Options {
   std::string out;
   std::string objects;
   std::string parts;
+  std::string leave_out;
 };
 
 CommandLine MakeCommandLine(Options& options) {
@@ -38,6 +41,8 @@ CommandLine MakeCommandLine(Options& options) {
   line.AddText("objects", "N", "so many names, the most seen; default: as in the recipe",
                &options.objects, Need::kOptional);
   line.AddText("parts", "N", "the same of parts", &options.parts, Need::kOptional);
+  line.AddText("leave-out", "P,P,..", "none that fit a pattern, e.g. \"group of *\"",
+               &options.leave_out, Need::kOptional);
   return line;
 }
 
@@ -75,6 +80,10 @@ absl::Status Run(std::span<const std::string> arguments, std::ostream& out) {
     if (const absl::Status status = ReadCount(name, *text, *value); !status.ok()) {
       return UsageError(status);
     }
+  }
+  for (const absl::string_view pattern :
+       absl::StrSplit(options.leave_out, ',', absl::SkipEmpty())) {
+    recipe.result.vocabulary_leave_out.emplace_back(pattern);
   }
   SEMSAM_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFile> file, ModelFile::Open(options.weights));
   SEMSAM_ASSIGN_OR_RETURN(ModelVocabulary vocabulary, TrainedVocabulary(recipe));

@@ -68,6 +68,15 @@ TEST_F(TrainedVocabularyTest, TheRecipeSaysHowMany) {
   EXPECT_THAT(words->parts, IsEmpty());
 }
 
+TEST_F(TrainedVocabularyTest, PatternsLeaveWordsOut) {
+  Recipe recipe = RecipeOf(folder_);
+  recipe.result.vocabulary_leave_out = {"c*", "*f"};
+  const auto words = TrainedVocabulary(recipe);
+  ASSERT_TRUE(words.ok()) << words.status();
+  EXPECT_THAT(words->objects, ElementsAre("dog", "house"));
+  EXPECT_THAT(words->parts, ElementsAre("head", "tail"));
+}
+
 TEST_F(TrainedVocabularyTest, ABrokenSampleAndALongWordAreLeftOutAMissingSourceIsNamed) {
   WriteText(folder_ / "often/4.json", "{");
   WriteSample(folder_ / "often/5.json", std::string(65, 'x'), "head");
