@@ -97,7 +97,7 @@ choose_words() {
   own_words=() listed_words=()
   if [[ $info == *'object labels'* && $info == *'part labels'* ]]; then
     listed_words=(--objects 'house,tree,car,cat,sun,cloud'
-                  --parts 'roof,door,window,wheel,head,ear')
+                  --parts 'roof,door,window,wheel,head,ear' --text-mode plain)
     own_words=("${listed_words[@]}")
   fi
   if grep -Eq '^own words +[1-9]' <<<"$info"; then
@@ -112,14 +112,16 @@ segment() {
 }
 
 segment_all() {
+  # A small model is never as sure as the published thresholds ask for.
+  local everything=(--everything --points-per-side 16 --min-iou 0.6 --min-stability 0.6)
   segment 'a photo, one click at six levels, named by the words of the model' \
     chelsea.jpg "$out" --click 190,90 "${own_words[@]}"
   segment 'a drawing, two clicks and a box, words of our own' \
     street.png "$out" --click 120,160 --click 470,420 --box 214,308,326,444 "${listed_words[@]}"
   segment 'everything in the drawing' \
-    street.png "$out/everything" --everything --points-per-side 16 "${own_words[@]}"
+    street.png "$out/everything" "${everything[@]}" "${own_words[@]}"
   segment 'everything in a photo' \
-    astronaut.jpg "$out/everything" --everything --points-per-side 16 "${own_words[@]}"
+    astronaut.jpg "$out/everything" "${everything[@]}" "${own_words[@]}"
 }
 
 if [[ -z $bin ]]; then
