@@ -128,7 +128,7 @@ absl::Status ToProto(const LabelOptions& labels, const std::string& field,
   for (const auto& [list, name, target] :
        {std::tuple{&labels.objects, ".objects", &v1::LabelOptions::mutable_objects},
         std::tuple{&labels.parts, ".parts", &v1::LabelOptions::mutable_parts}}) {
-    if (list->words.empty()) continue;
+    if (list->empty()) continue;
     absl::Status status = ToProto(*list, absl::StrCat(field, name), *(message.*target)());
     if (!status.ok()) return status;
   }
@@ -144,6 +144,7 @@ absl::Status ToProto(const WordList& list, const std::string& field, v1::WordLis
     }
     message.add_words(list.words[i]);
   }
+  message.set_model_vocabulary(list.model_vocabulary);
   return absl::OkStatus();
 }
 
@@ -220,6 +221,9 @@ ServerInfo FromProto(const v1::GetServerInfoResponse& message) {
   for (const v1::GranularityLevel& level : model.levels()) {
     info.model.levels.push_back({.level = static_cast<int>(level.level()), .name = level.name()});
   }
+  const v1::ModelVocabulary& words = model.vocabulary();
+  info.model.object_words.assign(words.objects().begin(), words.objects().end());
+  info.model.part_words.assign(words.parts().begin(), words.parts().end());
   return info;
 }
 
@@ -277,6 +281,11 @@ absl::StatusOr<PixelBox> FromProto(const v1::PixelBox& message) {
                   .height = static_cast<int>(message.height())};
 }
 
+int WordsOf(const v1::WordList& list) {
+  // The request does not say how many the model has.
+  return list.model_vocabulary() ? std::numeric_limits<int>::max() : list.words_size();
+}
+
 absl::StatusOr<std::vector<Label>> FromProto(
     const google::protobuf::RepeatedPtrField<v1::Label>& labels, int words) {
   std::vector<Label> result;
@@ -298,9 +307,9 @@ absl::StatusOr<Mask> FromProto(const v1::Mask& message, const v1::LabelOptions& 
   const auto box = FromProto(message.box());
   if (!box.ok()) return box.status();
   if (!FitsInt(message.prompt_index()) || !FitsInt(message.level())) return TooLarge("mask index");
-  auto objects = FromProto(message.object_labels(), labels.objects().words_size());
+  auto objects = FromProto(message.object_labels(), WordsOf(labels.objects()));
   if (!objects.ok()) return objects.status();
-  auto parts = FromProto(message.part_labels(), labels.parts().words_size());
+  auto parts = FromProto(message.part_labels(), WordsOf(labels.parts()));
   if (!parts.ok()) return parts.status();
   Mask mask{.prompt_index = static_cast<int>(message.prompt_index()),
             .prompt_tag = message.prompt_tag(),

@@ -43,6 +43,8 @@ StageTimings FromProto(const v1::StageTimings& message);
 absl::StatusOr<int> ToInt(uint32_t value, const char* what);
 absl::StatusOr<ImageSize> FromProto(const v1::ImageSize& message);
 absl::StatusOr<PixelBox> FromProto(const v1::PixelBox& message);
+// How many words an answer may point at.
+int WordsOf(const v1::WordList& list);
 // DATA_LOSS for a label that is none of so many `words`.
 absl::StatusOr<std::vector<Label>> FromProto(
     const google::protobuf::RepeatedPtrField<v1::Label>& labels, int words);

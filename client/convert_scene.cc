@@ -64,8 +64,8 @@ absl::Status UnknownWord() {
 
 // Words of the list that a region's word_index counts in.
 int ListSize(bool is_part, bool is_thing, const v1::SegmentVocabularyRequest& request) {
-  if (is_part) return request.parts().words_size();
-  return is_thing ? request.things().words_size() : request.stuff().words_size();
+  if (is_part) return WordsOf(request.parts());
+  return WordsOf(is_thing ? request.things() : request.stuff());
 }
 
 absl::StatusOr<PanopticSegment> SegmentFromProto(const v1::PanopticSegment& message,
@@ -105,7 +105,7 @@ absl::StatusOr<v1::SegmentVocabularyRequest> ToProto(const SegmentVocabularyRequ
        {std::tuple{&request.things, "things", &Message::mutable_things},
         std::tuple{&request.stuff, "stuff", &Message::mutable_stuff},
         std::tuple{&request.parts, "parts", &Message::mutable_parts}}) {
-    if (list->words.empty()) continue;
+    if (list->empty()) continue;
     if (absl::Status s = ToProto(*list, name, *(message.*target)()); !s.ok()) return s;
   }
   absl::Status status = SetOptions(request.options, *message.mutable_options());
@@ -138,9 +138,9 @@ absl::StatusOr<RefreshLabelsResult> FromProto(const v1::RefreshLabelsResponse& m
     if (mask.mask_id() != request.mask_ids(i)) {
       return absl::DataLossError("the server sent labels of a mask that was not asked");
     }
-    auto objects = FromProto(mask.object_labels(), request.labels().objects().words_size());
+    auto objects = FromProto(mask.object_labels(), WordsOf(request.labels().objects()));
     if (!objects.ok()) return objects.status();
-    auto parts = FromProto(mask.part_labels(), request.labels().parts().words_size());
+    auto parts = FromProto(mask.part_labels(), WordsOf(request.labels().parts()));
     if (!parts.ok()) return parts.status();
     result.masks.push_back({.mask_id = mask.mask_id(),
                             .object_labels = *std::move(objects),

@@ -100,6 +100,11 @@ enum class TextMode {
 struct WordList {
   std::vector<std::string> words;
   TextMode mode = TextMode::kEnsemble;
+  // Instead of `words`: the model's own list (ModelInfo::object_words, part_words),
+  // read as in its training. FAILED_PRECONDITION where the model lists none.
+  bool model_vocabulary = false;
+
+  bool empty() const { return words.empty() && !model_vocabulary; }
 };
 
 // Names wanted for masks; each list is scored by a head of its own. With both
@@ -110,14 +115,14 @@ struct LabelOptions {
   int max_labels = 0;              // best labels a mask and list; 0 takes the server's default
   std::optional<float> min_score;  // 0 to 1; labels below are left out
 
-  bool empty() const { return objects.words.empty() && parts.words.empty(); }
+  bool empty() const { return objects.empty() && parts.empty(); }
 };
 
 struct Label {
   std::string name;
   float score = 0;     // sigmoid of logit, 0 to 1; labels of one mask do not add up to 1
   float logit = 0;     // as the model's head gives it
-  int word_index = 0;  // into the request's list
+  int word_index = 0;  // into the request's list, or the model's own
 };
 
 // How far a long call is.
@@ -244,6 +249,9 @@ struct ModelInfo {
   std::string device;
   bool trained = false;  // false: the masks mean nothing
   int short_edge_px = 0;
+  // The words that WordList::model_vocabulary stands for; empty: there are none.
+  std::vector<std::string> object_words;
+  std::vector<std::string> part_words;
 };
 
 struct Limits {

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "model/base/model_config.h"
+#include "model/base/model_vocabulary.h"
 #include "model/base/types.h"
 
 namespace semsam {
@@ -95,6 +96,8 @@ struct ModelInfo {
   std::string digest;
   std::string device;   // "cpu", "cuda:0"
   bool trained = true;  // false: formula weights; the service says so
+  // Words that a request may ask for without listing them; may be empty.
+  ModelVocabulary vocabulary = {};
 };
 
 // Thread-safety: info() is constant and ScoreLabels may be called at any time from

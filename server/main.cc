@@ -12,9 +12,9 @@
 #include "server/app/server_app.h"
 #include "server/app/server_flags.h"
 
-ABSL_FLAG(std::string, weights, "formula:swin-t",
-          "weights: a .safetensors or published .pth file; formula:swin-t and formula:swin-l are "
-          "untrained, for tests and demos");
+ABSL_FLAG(std::string, weights, "default",
+          "weights: default, the model that the server carries; a .safetensors or published .pth "
+          "file; formula:swin-t and formula:swin-l are untrained, for tests and benchmarks");
 ABSL_FLAG(std::string, device, "cpu", "where the model runs: cpu, cuda or cuda:N");
 ABSL_FLAG(int, threads, 0, "threads of one operator of the model; 0 takes one a core");
 

@@ -59,7 +59,7 @@ void AddRelabelFlags(ArgParser& parser, RelabelFlags& flags) {
                   SetString(flags.request.session_id));
   parser.AddValue("mask-ids", "1,2,3", "masks, as `semsam segment` numbers them",
                   SetIds(flags.request.mask_ids));
-  parser.AddGroup("Names (WORDS: \"dog,polar bear\", or @FILE with one a line; may repeat)");
+  parser.AddGroup(kNamesGroup);
   AddLabelFlags(parser, "the same of parts", flags.request.labels, flags.text_mode);
   parser.AddValue("min-score", "N", "leave out names of lower score, 0 to 1",
                   SetFloat(flags.request.labels.min_score));
@@ -111,10 +111,10 @@ absl::Status RunRelabel(const std::vector<std::string>& args, Console console) {
   }
   for (const MaskLabels& mask : result->masks) {
     console.out << "mask " << mask.mask_id;
-    if (!flags.request.labels.objects.words.empty()) {
+    if (!flags.request.labels.objects.empty()) {
       console.out << "  objects: " << JoinLabels(mask.object_labels);
     }
-    if (!flags.request.labels.parts.words.empty()) {
+    if (!flags.request.labels.parts.empty()) {
       console.out << "  parts: " << JoinLabels(mask.part_labels);
     }
     console.out << "\n";

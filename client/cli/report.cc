@@ -281,6 +281,8 @@ Json ToJson(const ServerInfo& info) {
             {"trained", info.model.trained},
             {"short_edge_px", info.model.short_edge_px},
             {"levels", std::move(levels)},
+            {"object_words", info.model.object_words},
+            {"part_words", info.model.part_words},
             {"capabilities",
              {{"click_prompts", can.click_prompts},
               {"box_prompts", can.box_prompts},

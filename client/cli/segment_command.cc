@@ -37,6 +37,7 @@ Examples:
   semsam segment --image photo.jpg --click 0.5,0.4 --normalized --levels 1,3 --min-iou 0.7
   semsam segment --image photo.jpg --box 10,10,300,200 --objects "dog,cat" --parts "head,leg"
   semsam segment --image photo.jpg --text "dog,polar bear" --stuff "sky,grass" --panoptic
+  semsam segment --image photo.jpg --everything --objects @model --parts @model
   semsam segment --image photo.jpg --everything --objects @words.txt --points-per-side 16
 
 Click again without another upload:
@@ -159,7 +160,7 @@ struct TaskRunner {
     auto result = client.SegmentVocabulary(
         {.session_id = report.session_id,
          .image_id = report.image.image_id,
-         .things = {.words = flags.things, .mode = flags.text_mode},
+         .things = flags.things,
          .stuff = {.words = flags.stuff, .mode = flags.text_mode},
          .parts = flags.labels.parts,
          .options = flags.ToVocabularyOptions(),
@@ -213,14 +214,18 @@ struct TaskRunner {
   }
 };
 
-Legend MakeLegend(const SegmentFlags& flags) {
+Legend MakeLegend(const SegmentFlags& flags, const ModelInfo& model) {
+  const auto words = [](const WordList& list, const std::vector<std::string>& own) {
+    return list.model_vocabulary ? own : list.words;
+  };
+  const std::vector<std::string> parts = words(flags.labels.parts, model.part_words);
   if (flags.task == Task::kWords) {
-    return Legend::Of({{kThingsList, flags.things},
+    return Legend::Of({{kThingsList, words(flags.things, model.object_words)},
                        {kStuffList, flags.stuff},
-                       {kPartsList, flags.labels.parts.words}});
+                       {kPartsList, parts}});
   }
   return Legend::Of(
-      {{kObjectsList, flags.labels.objects.words}, {kPartsList, flags.labels.parts.words}});
+      {{kObjectsList, words(flags.labels.objects, model.object_words)}, {kPartsList, parts}});
 }
 
 // Uploads if need be, asks, and fills `report`.
@@ -230,7 +235,7 @@ absl::Status FillReport(Client& client, const SegmentFlags& flags,
   report.task = flags.task;
   report.image_path = flags.image_path;
   report.image.image_id = flags.image_id;
-  report.legend = MakeLegend(flags);
+  report.legend = MakeLegend(flags, report.model);
   ProgressLine progress(console.err, console.err_is_terminal);
   if (flags.image_id.empty()) {
     auto upload = Upload(client, report.session_id, *bytes, progress);

@@ -169,7 +169,7 @@ absl::Status FindTask(SegmentFlags& flags) {
     flags.task = Task::kEverything;
   } else if (!flags.prompts.empty()) {
     flags.task = Task::kPrompts;
-  } else if (words || (!flags.labels.parts.words.empty() && flags.labels.objects.words.empty())) {
+  } else if (words || (!flags.labels.parts.empty() && flags.labels.objects.empty())) {
     flags.task = Task::kWords;
   } else {
     return absl::InvalidArgumentError(
@@ -214,7 +214,7 @@ VocabularyOptions SegmentFlags::ToVocabularyOptions() const {
   VocabularyOptions options = vocabulary;
   // Instances are of things and parts; stuff has none.
   if (!options.instances && !options.semantic && !options.panoptic) {
-    options.instances = !things.empty() || !labels.parts.words.empty();
+    options.instances = !things.empty() || !labels.parts.empty();
     options.semantic = !stuff.empty();
   }
   options.min_score = min_score;
@@ -243,7 +243,7 @@ void AddSegmentFlags(ArgParser& parser, SegmentFlags& flags) {
   AddPromptFlags(parser, flags);
   AddWordFlags(parser, flags);
   AddEverythingFlags(parser, flags);
-  parser.AddGroup("Names (WORDS: \"dog,polar bear\", or @FILE with one a line; may repeat)");
+  parser.AddGroup(kNamesGroup);
   AddLabelFlags(parser, "the same of parts; alone or with --text: regions of these parts",
                 flags.labels, flags.text_mode);
   AddFilterFlags(parser, flags);
@@ -267,6 +267,7 @@ absl::Status CheckSegmentFlags(const ArgParser& parser, SegmentFlags& flags) {
   if (flags.normalized) {
     for (Prompt& prompt : flags.prompts) prompt.frame = CoordinateFrame::kNormalized;
   }
+  flags.things.mode = flags.text_mode;
   flags.labels.objects.mode = flags.text_mode;
   flags.labels.parts.mode = flags.text_mode;
   if (flags.task != Task::kWords) flags.labels.min_score = flags.min_score;

@@ -33,7 +33,7 @@ struct SegmentFlags {
   bool normalized = false;
   bool everything = false;
   LabelOptions labels;  // its parts serve kWords, too
-  std::vector<std::string> things;
+  WordList things;
   std::vector<std::string> stuff;
   TextMode text_mode = TextMode::kEnsemble;
 

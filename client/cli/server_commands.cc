@@ -75,7 +75,9 @@ std::string InfoText(const ServerInfo& info) {
                          " characters at most; labels of the last ", limits.max_labelled_masks,
                          " masks can be refreshed")
           : "none: the model has no text",
-      "\n", "everything    ", limits.max_points_per_side, " points a side at most\n");
+      "\n", "own words     ", info.model.object_words.size(), " of objects, ",
+      info.model.part_words.size(), " of parts (@model)\n", "everything    ",
+      limits.max_points_per_side, " points a side at most\n");
 }
 
 const char* HealthName(HealthStatus status) {

@@ -14,6 +14,7 @@
 namespace semsam::client {
 namespace {
 
+constexpr char kOwnWords[] = "@model";
 constexpr char kByteOrderMark[] = "\xef\xbb\xbf";
 
 absl::Status AppendFile(const std::string& path, std::vector<std::string>& words) {
@@ -77,6 +78,18 @@ ArgParser::Setter AppendWords(std::vector<std::string>& target) {
   };
 }
 
+ArgParser::Setter AppendWords(WordList& target) {
+  return [&target](const std::string& value) {
+    const bool own = absl::StripAsciiWhitespace(value) == kOwnWords;
+    if (target.model_vocabulary || (own && !target.words.empty())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(kOwnWords, " stands alone; a file of that name is @./model"));
+    }
+    target.model_vocabulary = own;
+    return own ? absl::OkStatus() : AppendWords(target.words)(value);
+  };
+}
+
 ArgParser::Setter SetTextMode(TextMode& target) {
   return [&target](const std::string& value) {
     if (value != "ensemble" && value != "plain") {
@@ -91,8 +104,8 @@ ArgParser::Setter SetTextMode(TextMode& target) {
 void AddLabelFlags(ArgParser& parser, const std::string& parts_help, LabelOptions& labels,
                    TextMode& mode) {
   parser.AddRepeated("objects", "WORDS", "name each mask by the best of these objects",
-                     AppendWords(labels.objects.words));
-  parser.AddRepeated("parts", "WORDS", parts_help, AppendWords(labels.parts.words));
+                     AppendWords(labels.objects));
+  parser.AddRepeated("parts", "WORDS", parts_help, AppendWords(labels.parts));
   parser.AddValue("max-labels", "N", "best names a mask and list (3)",
                   SetPositiveInt(labels.max_labels));
   parser.AddValue("text-mode", "MODE",

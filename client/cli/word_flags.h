@@ -24,6 +24,12 @@ absl::StatusOr<std::vector<std::string>> ParseWords(const std::string& text);
 
 // Appends: the flag may repeat.
 ArgParser::Setter AppendWords(std::vector<std::string>& target);
+// The same, but "@model" alone asks for the model's own words.
+ArgParser::Setter AppendWords(WordList& target);
+
+// Of the help of flags that take "@model".
+inline constexpr char kNamesGroup[] =
+    "Names (WORDS: \"dog,polar bear\", @FILE with one a line, or @model, the model's own)";
 
 // --text-mode: of all lists of a command.
 ArgParser::Setter SetTextMode(TextMode& target);

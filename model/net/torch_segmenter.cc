@@ -374,7 +374,8 @@ absl::StatusOr<std::unique_ptr<Segmenter>> CreateTorchSegmenter(
   ModelInfo info = {.config = model.file->config(),
                     .digest = model.file->digest(),
                     .device = device.str(),
-                    .trained = model.file->trained()};
+                    .trained = model.file->trained(),
+                    .vocabulary = model.file->vocabulary()};
   return std::make_unique<TorchSegmenter>(std::move(model), std::move(info), device);
 }
 

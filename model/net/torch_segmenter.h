@@ -12,8 +12,8 @@
 namespace semsam {
 
 struct TorchSegmenterOptions {
-  // What ModelFile::Open takes: a .safetensors, a published .pth, a manifest
-  // .tsv, or "formula:swin-t".
+  // What ModelFile::Open takes: "default", a .safetensors, a published .pth, a
+  // manifest .tsv, or "formula:swin-t".
   std::string weights;
   // "cpu", "cuda" or "cuda:N".
   std::string device = "cpu";

@@ -15,8 +15,9 @@ struct ExportedModel {
 };
 
 // Writes the averaged weights of the checkpoint at `checkpoint` to `path`, whole or not
-// at all, as a finished training writes its result: after the last step the two files
-// are equal. The training may go on meanwhile. Errors: NOT_FOUND, INVALID_ARGUMENT that
+// at all, as a finished training writes its result: after the last step the tensors of the
+// two files are equal; the list of words is left to `semsam-train vocabulary`, since the data
+// may not be at hand. The training may go on meanwhile. Errors: NOT_FOUND, INVALID_ARGUMENT that
 // name the checkpoint, or what of it is missing; what the disk says, with `path`.
 // Thread-safe.
 absl::StatusOr<ExportedModel> ExportCheckpoint(const std::string& checkpoint,

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "model/base/errors.h"
+#include "model/base/model_vocabulary.h"
 #include "model/base/status_macros.h"
 #include "model/training/json_object.h"
 #include "model/weights/config_json.h"
@@ -198,6 +199,16 @@ void ReadResult(JsonObject object, ResultRecipe& result) {
                     result.dtype);
   object.Get("licence", result.licence);
   object.Get("source", result.source);
+  JsonObject words = object.Object("vocabulary");
+  for (const auto& [name, count] : {std::pair{"objects", &result.vocabulary_objects},
+                                    std::pair{"parts", &result.vocabulary_parts}}) {
+    words.Get(name, *count);
+    if (*count < 0 || static_cast<size_t>(*count) > kMaxVocabularyWords) {
+      words.Fail(name, absl::StrCat("must lie in 0 to ", kMaxVocabularyWords));
+    }
+  }
+  words.Get("leave_out", result.vocabulary_leave_out);
+  words.Done();
   object.Done();
 }
 

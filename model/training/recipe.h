@@ -52,7 +52,11 @@
 //     "checkpoint_every": 500,       steps
 //     "metrics_every": 10,           steps
 //     "max_bad_samples": 0,          more than that end the training
-//     "result": {"dtype": "float32" | "float16", "licence": "", "source": ""}
+//     "result": {"dtype": "float32" | "float16", "licence": "", "source": "",
+//                "vocabulary": {"objects": 500, "parts": 200, "leave_out": ["group of *"]}}
+//                                    so many of the words most seen, but for those that
+//                                    fit a pattern, become the model's own
+//                                    (trained_vocabulary.h)
 //   }
 #ifndef SEMSAM_MODEL_TRAINING_RECIPE_H_
 #define SEMSAM_MODEL_TRAINING_RECIPE_H_
@@ -104,6 +108,9 @@ struct ResultRecipe {
   DType dtype = DType::kFloat32;
   std::string licence;
   std::string source;
+  int vocabulary_objects = 500;
+  int vocabulary_parts = 200;
+  std::vector<std::string> vocabulary_leave_out;  // '*' stands for any text
 };
 
 struct Recipe {

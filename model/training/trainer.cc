@@ -17,6 +17,7 @@
 #include "model/net/load_model.h"
 #include "model/net/text_embedder.h"
 #include "model/torch/catch.h"
+#include "model/training/trained_vocabulary.h"
 #include "model/training/weights_io.h"
 #include "model/weights/atomic_file.h"
 
@@ -338,7 +339,14 @@ absl::Status Trainer::Finish() {
   if (processes_->rank() != 0) return absl::OkStatus();
   NamedTensors result = weights_;
   for (const auto& [name, average] : optimizer_->averages()) result[name] = average;
-  return WriteResult(Path(kWeightsFile), recipe_, result);
+  ModelVocabulary vocabulary;
+  if (recipe_.model.text.has_value()) {
+    absl::StatusOr<ModelVocabulary> trained = TrainedVocabulary(recipe_);
+    // `semsam-train vocabulary` writes it later: the weights come first.
+    if (!trained.ok()) progress_ << "no vocabulary: " << trained.status().message() << "\n";
+    if (trained.ok()) vocabulary = *std::move(trained);
+  }
+  return WriteResult(Path(kWeightsFile), recipe_, result, vocabulary);
 }
 
 absl::StatusOr<TrainingEnd> Trainer::Run(const std::atomic<bool>& stop) {

@@ -53,8 +53,9 @@ absl::Status Overwrite(const std::vector<WeightSpec>& table, const TensorView& v
                        {tensor.mutable_data_ptr<float>(), static_cast<size_t>(tensor.numel())});
 }
 
-absl::Status OverwriteByFormula(const std::string& spec, const std::vector<WeightSpec>& table,
-                                NamedTensors& weights) {
+// The weights of a whole network that no file of its own holds.
+absl::Status OverwriteByModel(const std::string& spec, const std::vector<WeightSpec>& table,
+                              NamedTensors& weights) {
   SEMSAM_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFile> file, ModelFile::Open(spec));
   for (const auto& [name, tensor] : file->weights()) {
     TensorView view = tensor;
@@ -103,9 +104,9 @@ absl::Status OverwriteBy(const std::string& spec, const std::vector<WeightSpec>&
   if (absl::StartsWith(spec, kImageNet)) {
     return OverwriteByImageNet(spec.substr(std::size(kImageNet) - 1), table, weights);
   }
-  const bool by_formula = absl::StartsWith(spec, "formula:") || absl::EndsWith(spec, ".tsv");
-  return by_formula ? OverwriteByFormula(spec, table, weights)
-                    : OverwriteByFile(spec, table, weights);
+  const bool whole =
+      spec == kDefaultModel || absl::StartsWith(spec, "formula:") || absl::EndsWith(spec, ".tsv");
+  return whole ? OverwriteByModel(spec, table, weights) : OverwriteByFile(spec, table, weights);
 }
 
 }  // namespace
@@ -144,8 +145,8 @@ absl::StatusOr<std::vector<std::string>> TrainedNames(const Recipe& recipe,
   return names;
 }
 
-absl::Status WriteResult(const std::string& path, const Recipe& recipe,
-                         const NamedTensors& weights) {
+absl::Status WriteResult(const std::string& path, const Recipe& recipe, const NamedTensors& weights,
+                         const ModelVocabulary& vocabulary) {
   return CatchTorch([&]() -> absl::Status {
     std::vector<at::Tensor> owners;
     WeightMap::Tensors views;
@@ -159,10 +160,12 @@ absl::Status WriteResult(const std::string& path, const Recipe& recipe,
           .strides = {},
           .data = {static_cast<const std::byte*>(packed.const_data_ptr()), packed.nbytes()}};
     }
-    return WriteModel(
-        path, recipe.model, WeightMap(std::move(views)),
-        {.trained = true, .license = recipe.result.licence, .source = recipe.result.source},
-        recipe.result.dtype);
+    return WriteModel(path, recipe.model, WeightMap(std::move(views)),
+                      {.trained = true,
+                       .license = recipe.result.licence,
+                       .source = recipe.result.source,
+                       .vocabulary = vocabulary},
+                      recipe.result.dtype);
   });
 }
 

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "model/base/model_vocabulary.h"
 #include "model/training/optimizer.h"
 #include "model/training/recipe.h"
 
@@ -25,9 +26,9 @@ absl::StatusOr<NamedTensors> StartWeights(const Recipe& recipe);
 absl::StatusOr<std::vector<std::string>> TrainedNames(const Recipe& recipe,
                                                       const NamedTensors& weights);
 
-// Writes a file that ModelFile::Open reads.
-absl::Status WriteResult(const std::string& path, const Recipe& recipe,
-                         const NamedTensors& weights);
+// Writes a file that ModelFile::Open reads; `vocabulary` becomes its own words.
+absl::Status WriteResult(const std::string& path, const Recipe& recipe, const NamedTensors& weights,
+                         const ModelVocabulary& vocabulary = {});
 
 }  // namespace semsam
 

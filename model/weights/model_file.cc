@@ -9,12 +9,14 @@
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "model/weights/config_json.h"
+#include "model/weights/default_model.h"
 #include "model/weights/digest.h"
 #include "model/weights/formula.h"
 #include "model/weights/infer_config.h"
 #include "model/weights/manifest.h"
 #include "model/weights/mapped_file.h"
 #include "model/weights/pth_reader.h"
+#include "model/weights/vocabulary_json.h"
 #include "model/weights/weight_table.h"
 
 namespace semsam {
@@ -46,6 +48,14 @@ absl::StatusOr<std::optional<ModelConfig>> StoredConfig(const Metadata& metadata
   absl::StatusOr<ModelConfig> config = ConfigFromJson(found->second);
   if (!config.ok()) return Annotate(config.status(), kConfigKey);
   return std::optional<ModelConfig>(*std::move(config));
+}
+
+absl::StatusOr<ModelVocabulary> StoredVocabulary(const Metadata& metadata) {
+  const auto found = metadata.find(kVocabularyKey);
+  if (found == metadata.end()) return ModelVocabulary();
+  absl::StatusOr<ModelVocabulary> vocabulary = VocabularyFromJson(found->second);
+  if (!vocabulary.ok()) return Annotate(vocabulary.status(), kVocabularyKey);
+  return vocabulary;
 }
 
 // The tensors in another float type, with the memory behind them.
@@ -80,9 +90,19 @@ absl::StatusOr<std::unique_ptr<ModelFile>> ModelFile::Open(const std::string& sp
 
 absl::Status ModelFile::Load(const std::string& spec) {
   if (spec.empty()) return absl::InvalidArgumentError("no weights are named");
+  if (spec == kDefaultModel) return LoadDefault();
   if (absl::StartsWith(spec, kFormula)) return LoadFormula(spec.substr(sizeof(kFormula) - 1));
   if (absl::EndsWith(spec, ".tsv")) return LoadManifests(spec);
   return LoadFile(spec);
+}
+
+absl::Status ModelFile::LoadDefault() {
+  const std::span<const std::byte> bytes = DefaultModelBytes();
+  if (bytes.empty()) {
+    return absl::FailedPreconditionError("this program does not carry the default model");
+  }
+  format_ = "embedded safetensors";
+  return LoadSafetensors(bytes);
 }
 
 absl::Status ModelFile::LoadFile(const std::string& path) {
@@ -101,13 +121,18 @@ absl::Status ModelFile::LoadFile(const std::string& path) {
     return absl::InvalidArgumentError("it is neither a safetensors file nor a checkpoint");
   }
   format_ = "safetensors";
-  SEMSAM_ASSIGN_OR_RETURN(SafetensorsFile parsed, ParseSafetensors(file->bytes()));
+  return LoadSafetensors(file->bytes());
+}
+
+absl::Status ModelFile::LoadSafetensors(std::span<const std::byte> bytes) {
+  SEMSAM_ASSIGN_OR_RETURN(SafetensorsFile parsed, ParseSafetensors(bytes));
   metadata_ = std::move(parsed.metadata);
   trained_ = MetadataValue(metadata_, kTrainedKey) != "false";
   digest_ = MetadataValue(metadata_, kDigestKey);
   if (!digest_.empty() && !IsDigest(digest_)) {
     return absl::InvalidArgumentError(absl::StrCat(kDigestKey, " is no SHA-256"));
   }
+  SEMSAM_ASSIGN_OR_RETURN(vocabulary_, StoredVocabulary(metadata_));
   SEMSAM_ASSIGN_OR_RETURN(std::optional<ModelConfig> config, StoredConfig(metadata_));
   return Adopt(std::move(config), std::move(parsed.tensors));
 }
@@ -172,6 +197,11 @@ absl::Status WriteModel(const std::string& path, const ModelConfig& config,
   SEMSAM_ASSIGN_OR_RETURN(metadata[kDigestKey], TensorDigest(WeightMap(std::move(converted))));
   metadata[kConfigKey] = ConfigToJson(config);
   metadata[kTrainedKey] = info.trained ? "true" : "false";
+  if (!info.vocabulary.empty()) {
+    absl::StatusOr<std::string> words = VocabularyToJson(info.vocabulary);
+    if (!words.ok()) return Annotate(words.status(), kVocabularyKey);
+    metadata[kVocabularyKey] = *std::move(words);
+  }
   if (!info.license.empty()) metadata[kLicenseKey] = info.license;
   if (!info.source.empty()) metadata[kSourceKey] = info.source;
   return WriteSafetensors(path, set.tensors, metadata);

@@ -2,14 +2,17 @@
 #ifndef SEMSAM_MODEL_WEIGHTS_MODEL_FILE_H_
 #define SEMSAM_MODEL_WEIGHTS_MODEL_FILE_H_
 
+#include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "model/base/model_config.h"
+#include "model/base/model_vocabulary.h"
 #include "model/weights/dtype.h"
 #include "model/weights/safetensors.h"
 #include "model/weights/weight_map.h"
@@ -17,11 +20,15 @@
 namespace semsam {
 
 // Metadata keys of our safetensors files.
-inline constexpr char kConfigKey[] = "semsam.config";    // JSON (config_json.h)
-inline constexpr char kDigestKey[] = "semsam.digest";    // TensorDigest
-inline constexpr char kTrainedKey[] = "semsam.trained";  // "true", "false"
+inline constexpr char kConfigKey[] = "semsam.config";          // JSON (config_json.h)
+inline constexpr char kDigestKey[] = "semsam.digest";          // TensorDigest
+inline constexpr char kTrainedKey[] = "semsam.trained";        // "true", "false"
+inline constexpr char kVocabularyKey[] = "semsam.vocabulary";  // JSON (vocabulary_json.h)
 inline constexpr char kLicenseKey[] = "license";
 inline constexpr char kSourceKey[] = "source";
+
+// What ModelFile::Open knows the model by that the program carries (default_model.h).
+inline constexpr char kDefaultModel[] = "default";
 
 // Keeps the file mapped, or the made weights in memory, as long as it lives; the
 // views in weights() point there.
@@ -30,6 +37,9 @@ inline constexpr char kSourceKey[] = "source";
 class ModelFile {
  public:
   // `spec` is one of
+  //   default              the model inside the program, read in place; a file of that
+  //                        name is ./default. FAILED_PRECONDITION where the program
+  //                        carries none
   //   PATH                 a safetensors file or a published .pth, told apart by
   //                        their content; without a configuration inside, that
   //                        is inferred from the shapes
@@ -50,6 +60,9 @@ class ModelFile {
   const ModelConfig& config() const { return config_; }
   const WeightMap& weights() const { return weights_; }
 
+  // The words it was trained on, where the file lists them; else empty.
+  const ModelVocabulary& vocabulary() const { return vocabulary_; }
+
   // False where the numbers come from the formula.
   bool trained() const { return trained_; }
 
@@ -60,7 +73,8 @@ class ModelFile {
   const std::string& digest() const { return digest_; }
   absl::StatusOr<std::string> ComputeDigest() const;
 
-  // "safetensors", "pth", "manifest" or "formula".
+  // "safetensors", "embedded safetensors" (the default model), "pth", "manifest" or
+  // "formula".
   const std::string& format() const { return format_; }
   // Of a safetensors file; otherwise empty.
   const Metadata& metadata() const { return metadata_; }
@@ -68,7 +82,10 @@ class ModelFile {
  private:
   ModelFile() = default;
   absl::Status Load(const std::string& spec);
+  absl::Status LoadDefault();
   absl::Status LoadFile(const std::string& path);
+  // `bytes` outlive this.
+  absl::Status LoadSafetensors(std::span<const std::byte> bytes);
   absl::Status LoadManifests(const std::string& paths);
   absl::Status LoadFormula(const std::string& name);
   // Sets the configuration (inferred if null), the weights and the digest.
@@ -76,6 +93,7 @@ class ModelFile {
 
   ModelConfig config_;
   WeightMap weights_;
+  ModelVocabulary vocabulary_;
   bool trained_ = true;
   std::string digest_;
   std::string format_;
@@ -90,8 +108,9 @@ absl::StatusOr<ModelConfig> NamedConfig(const std::string& name);
 // What WriteModel stores beside the tensors.
 struct ModelFileInfo {
   bool trained = true;
-  std::string license;  // SPDX identifier or text; may be empty
-  std::string source;   // where the weights come from; may be empty
+  std::string license;              // SPDX identifier or text; may be empty
+  std::string source;               // where the weights come from; may be empty
+  ModelVocabulary vocabulary = {};  // may be empty
 };
 
 // Writes a safetensors file that ModelFile::Open reads: canonical tensors,

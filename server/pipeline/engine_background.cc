@@ -15,13 +15,13 @@ namespace {
 
 absl::Status ValidateVocabulary(const VocabularyCallRequest& request, const ModelConfig& config,
                                 const VocabularyLimits& limits) {
-  const bool objects = !request.things.words.empty() || !request.stuff.words.empty();
-  const bool parts = !request.parts.words.empty();
+  const bool objects = !request.things.empty() || !request.stuff.empty();
+  const bool parts = !request.parts.empty();
   if (!config.capabilities.vocabulary) {
-    return CapabilityMissing(!request.things.words.empty()  ? "things"
-                             : !request.stuff.words.empty() ? "stuff"
-                             : parts                        ? "parts"
-                                                            : "things",
+    return CapabilityMissing(!request.things.empty()  ? "things"
+                             : !request.stuff.empty() ? "stuff"
+                             : parts                  ? "parts"
+                                                      : "things",
                              "the loaded model cannot segment by words");
   }
   if (parts && !config.capabilities.part_labels) {
@@ -72,12 +72,20 @@ absl::StatusOr<std::unique_ptr<ByteBudget::Reservation>> Engine::ReserveResult(i
 
 absl::StatusOr<VocabularyWords> Engine::CleanVocabulary(
     const VocabularyCallRequest& request) const {
+  if (request.stuff.model_vocabulary) {
+    return InvalidField("stuff.model_vocabulary", "a model's own objects are things");
+  }
+  const ModelVocabulary& own = model().vocabulary;
+  SEMSAM_ASSIGN_OR_RETURN(const UserWords things,
+                          ResolveWords(request.things, "things", own.objects, own));
+  SEMSAM_ASSIGN_OR_RETURN(const UserWords parts,
+                          ResolveWords(request.parts, "parts", own.parts, own));
   VocabularyWords words;
-  SEMSAM_ASSIGN_OR_RETURN(words.things, CleanWords(request.things, "things", options_.words));
+  SEMSAM_ASSIGN_OR_RETURN(words.things, CleanWords(things, "things", options_.words));
   WordLimits rest = options_.words;
-  rest.max_words -= static_cast<int>(request.things.words.size());
+  rest.max_words -= static_cast<int>(things.words.size());
   SEMSAM_ASSIGN_OR_RETURN(words.stuff, CleanWords(request.stuff, "stuff", rest, &words.things));
-  SEMSAM_ASSIGN_OR_RETURN(words.parts, CleanWords(request.parts, "parts", options_.words));
+  SEMSAM_ASSIGN_OR_RETURN(words.parts, CleanWords(parts, "parts", options_.words));
   return words;
 }
 

@@ -15,7 +15,7 @@ CallParts Engine::Parts() {
 }
 
 absl::StatusOr<LabelPlan> Engine::Plan(const LabelOptions& labels) {
-  return PlanLabels(labels, model().config, options_.words, word_budget_, options_.retry_after);
+  return PlanLabels(labels, model(), options_.words, word_budget_, options_.retry_after);
 }
 
 absl::StatusOr<Engine::Admitted> Engine::Admit(const SegmentRequest& request) {

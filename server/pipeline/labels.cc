@@ -13,9 +13,7 @@ namespace {
 
 constexpr int kDefaultMaxLabels = 3;
 
-bool HasWords(const std::optional<UserWords>& list) {
-  return list.has_value() && !list->words.empty();
-}
+bool HasWords(const std::optional<UserWords>& list) { return list.has_value() && !list->empty(); }
 
 // The best labels of one mask; `logits` [table.size()].
 std::vector<MaskLabel> BestLabels(const WordTable& table, absl::Span<const float> logits,
@@ -77,9 +75,10 @@ absl::StatusOr<std::unique_ptr<ByteBudget::Reservation>> ReserveWords(int64_t wo
   return memory;
 }
 
-absl::StatusOr<LabelPlan> PlanLabels(const LabelOptions& options, const ModelConfig& config,
+absl::StatusOr<LabelPlan> PlanLabels(const LabelOptions& options, const ModelInfo& model,
                                      const WordLimits& limits, ByteBudget& budget,
                                      absl::Duration retry_after) {
+  const ModelConfig& config = model.config;
   LabelPlan plan;
   plan.min_score = options.min_score;
   plan.max_labels =
@@ -93,13 +92,19 @@ absl::StatusOr<LabelPlan> PlanLabels(const LabelOptions& options, const ModelCon
     if (!config.capabilities.object_labels) {
       return CapabilityMissing("labels.objects", "the loaded model cannot name objects");
     }
-    SEMSAM_ASSIGN_OR_RETURN(plan.objects, CleanWords(*options.objects, "labels.objects", limits));
+    SEMSAM_ASSIGN_OR_RETURN(const UserWords words,
+                            ResolveWords(*options.objects, "labels.objects",
+                                         model.vocabulary.objects, model.vocabulary));
+    SEMSAM_ASSIGN_OR_RETURN(plan.objects, CleanWords(words, "labels.objects", limits));
   }
   if (HasWords(options.parts)) {
     if (!config.capabilities.part_labels) {
       return CapabilityMissing("labels.parts", "the loaded model cannot name parts");
     }
-    SEMSAM_ASSIGN_OR_RETURN(plan.parts, CleanWords(*options.parts, "labels.parts", limits));
+    SEMSAM_ASSIGN_OR_RETURN(
+        const UserWords words,
+        ResolveWords(*options.parts, "labels.parts", model.vocabulary.parts, model.vocabulary));
+    SEMSAM_ASSIGN_OR_RETURN(plan.parts, CleanWords(words, "labels.parts", limits));
   }
   int64_t words = 0;
   for (const WordTable* table : plan.tables()) words += table->size();

@@ -39,9 +39,9 @@ inline bool CanLabel(const ModelConfig& config) {
 
 // Valid options as a plan; a list without words is as if it was not there.
 // FAILED_PRECONDITION (`labels.objects`) for what the model cannot; INVALID_ARGUMENT
-// as CleanWords, and for a bad min_score; RESOURCE_EXHAUSTED when all calls together
-// hold as many words as they may.
-absl::StatusOr<LabelPlan> PlanLabels(const LabelOptions& options, const ModelConfig& config,
+// as ResolveWords and CleanWords, and for a bad min_score; RESOURCE_EXHAUSTED when all calls
+// together hold as many words as they may.
+absl::StatusOr<LabelPlan> PlanLabels(const LabelOptions& options, const ModelInfo& model,
                                      const WordLimits& limits, ByteBudget& budget,
                                      absl::Duration retry_after);
 

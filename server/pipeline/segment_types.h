@@ -39,10 +39,13 @@ struct UserPrompt {
 
 enum class MaskEncoding { kCocoRle, kPng, kPackedBits, kPolygons };
 
-// Words as a client spells them.
+// Words as a client spells them, or the model's own.
 struct UserWords {
   std::vector<std::string> words;
   TextMode mode = TextMode::kEnsemble;
+  bool model_vocabulary = false;  // then `words` is empty and `mode` is the model's
+
+  bool empty() const { return words.empty() && !model_vocabulary; }
 };
 
 // Names wanted for masks; a list that is absent is not scored.

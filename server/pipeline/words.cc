@@ -34,6 +34,21 @@ int64_t WordBytes(int64_t words, int text_dim) {
   return words * text_dim * static_cast<int64_t>(sizeof(float));
 }
 
+absl::StatusOr<UserWords> ResolveWords(const UserWords& words, std::string_view field,
+                                       const std::vector<std::string>& own,
+                                       const ModelVocabulary& vocabulary) {
+  if (!words.model_vocabulary) return words;
+  if (!words.words.empty()) {
+    return InvalidField(absl::StrCat(std::string(field), ".words"),
+                        "must be empty beside model_vocabulary");
+  }
+  if (own.empty()) {
+    return CapabilityMissing(absl::StrCat(std::string(field), ".model_vocabulary"),
+                             "the loaded model lists no words of its own");
+  }
+  return UserWords{.words = own, .mode = vocabulary.mode};
+}
+
 absl::StatusOr<WordTable> CleanWords(const UserWords& words, std::string_view field,
                                      const WordLimits& limits, const WordTable* known) {
   const std::string path = absl::StrCat(std::string(field), ".words");

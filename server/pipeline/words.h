@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "model/base/model_vocabulary.h"
 #include "model/base/types.h"
 #include "server/pipeline/segment_types.h"
 
@@ -35,6 +36,13 @@ struct WordTable {
 
 // Bytes of the embeddings of `words` words.
 int64_t WordBytes(int64_t words, int text_dim);
+
+// `words`, or where they ask for it the model's own list: `own`, of `vocabulary`.
+// FAILED_PRECONDITION (`field`.model_vocabulary) if that is empty: no word is made up.
+// INVALID_ARGUMENT (`field`.words) for words beside it.
+absl::StatusOr<UserWords> ResolveWords(const UserWords& words, std::string_view field,
+                                       const std::vector<std::string>& own,
+                                       const ModelVocabulary& vocabulary);
 
 // INVALID_ARGUMENT for a list that is too long (`field`.words) and for a word that
 // is empty, too long or no UTF-8 (`field`.words[i]). A word's length is judged

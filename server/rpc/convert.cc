@@ -106,6 +106,9 @@ void SetModel(const ModelInfo& model, v1::ModelInfo& out) {
     named.set_level(static_cast<uint32_t>(level));
     named.set_name(LevelName(level, config.levels()));
   }
+  v1::ModelVocabulary& vocabulary = *out.mutable_vocabulary();
+  for (const std::string& word : model.vocabulary.objects) vocabulary.add_objects(word);
+  for (const std::string& word : model.vocabulary.parts) vocabulary.add_parts(word);
   v1::Capabilities& capabilities = *out.mutable_capabilities();
   capabilities.set_click_prompts(config.capabilities.click_prompts);
   capabilities.set_box_prompts(config.capabilities.box_prompts);

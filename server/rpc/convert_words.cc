@@ -11,7 +11,8 @@
 namespace semsam {
 
 absl::StatusOr<UserWords> WordsFromProto(const v1::WordList& list, std::string_view field) {
-  UserWords out{.words = {list.words().begin(), list.words().end()}};
+  UserWords out{.words = {list.words().begin(), list.words().end()},
+                .model_vocabulary = list.model_vocabulary()};
   switch (list.mode()) {
     case v1::TEXT_MODE_UNSPECIFIED:
     case v1::TEXT_MODE_ENSEMBLE:

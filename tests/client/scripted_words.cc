@@ -125,7 +125,9 @@ grpc::Status ScriptedService::CheckLabels(const v1::LabelOptions& labels) const 
 }
 
 void ScriptedService::Label(const v1::LabelOptions& labels, v1::Mask& mask) {
-  AddLabels(labels.objects(), labels, *mask.mutable_object_labels());
+  v1::WordList objects = labels.objects();
+  if (objects.model_vocabulary()) *objects.mutable_words() = info.model().vocabulary().objects();
+  AddLabels(objects, labels, *mask.mutable_object_labels());
   AddLabels(labels.parts(), labels, *mask.mutable_part_labels());
   if (!info.model().capabilities().object_labels()) return;
   MutexLock lock(mutex_);

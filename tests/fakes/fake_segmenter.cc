@@ -194,8 +194,11 @@ class FakeSegmenter::CallGuard {
 };
 
 FakeSegmenter::FakeSegmenter(FakeSegmenterOptions options) : options_(std::move(options)) {
-  info_ = {
-      .config = options_.config, .digest = std::string(64, 'f'), .device = "cpu", .trained = false};
+  info_ = {.config = options_.config,
+           .digest = std::string(64, 'f'),
+           .device = "cpu",
+           .trained = false,
+           .vocabulary = options_.vocabulary};
 }
 
 double FakeSegmenter::DiscRadius(int level) { return 0.4 / level; }

@@ -46,6 +46,7 @@ inline constexpr int kFakeLearnedRegions = 1;
 
 struct FakeSegmenterOptions {
   ModelConfig config = SwinT();
+  ModelVocabulary vocabulary;
   // What every embedding claims to hold.
   int64_t embedding_bytes = 1000;
   // Run at the start of each call on the model's thread: block on them, or fail.

@@ -92,6 +92,20 @@ class LabelTest(LabelCase):
         for mask in self.segment([self.centre], labels=labels)[0]:
             self.check_labels(mask.object_labels, ["a photo of a dog."], 1)
 
+    def test_the_models_own_words_need_not_be_listed(self):
+        own = self.peer.info().model.vocabulary
+        words = self.peer.words
+        labels = words.LabelOptions(objects=words.WordList(model_vocabulary=True))
+        if not own.objects:
+            self.assert_refused(
+                lambda: self.segment([self.centre], labels=labels),
+                grpc.StatusCode.FAILED_PRECONDITION, {"CAPABILITY_MISSING"},
+                ["labels.objects.model_vocabulary"])
+            return
+        for mask in self.segment([self.centre], labels=labels)[0]:
+            self.assertTrue(mask.object_labels)
+            self.check_labels(mask.object_labels, own.objects, 3)
+
     def test_masks_do_not_depend_on_words(self):
         plain, _ = self.segment([self.centre])
         named, _ = self.segment([self.centre], labels=self.peer.labels(OBJECTS))

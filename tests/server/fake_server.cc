@@ -23,7 +23,10 @@ int main(int argc, char** argv) {
     return EXIT_FAILURE;
   }
   semsam::FakeSegmenterOptions fake;
-  if (absl::GetFlag(FLAGS_words)) fake.config = semsam::WithWords(fake.config);
+  if (absl::GetFlag(FLAGS_words)) {
+    fake.config = semsam::WithWords(fake.config);
+    fake.vocabulary = {.objects = {"cat", "dog", "house"}, .parts = {"head", "door"}};
+  }
   return semsam::RunServer(semsam::OptionsFromFlags(),
                            std::make_unique<semsam::FakeSegmenter>(std::move(fake)));
 }

@@ -37,11 +37,15 @@ with open(here / "client.calls", "a") as calls:
 if sys.argv[1] == "health":
     asked = (here / "client.calls").read_text().count("health")
     sys.exit(0 if asked >= 3 and os.environ.get("STUB") != "never ready" else 1)
+if sys.argv[1] == "info":
+    print(os.environ.get("STUB_INFO", "can do        clicks, boxes"))
+    sys.exit(0)
 if os.environ.get("STUB") == "segment fails":
     sys.exit("segment: refused")
 if os.environ.get("STUB") != "no picture":
     out = pathlib.Path(sys.argv[sys.argv.index("--out-dir") + 1])
-    (out / "overlay.png").write_bytes(b"\\x89PNG")
+    stem = pathlib.Path(sys.argv[sys.argv.index("--image") + 1]).stem
+    (out / (stem + "_overlay.png")).write_bytes(b"\\x89PNG")
 """
 
 
@@ -74,21 +78,43 @@ class DemoTest(unittest.TestCase):
         self.assertNotIn("picture:", done.stdout)
         self.assert_server_gone()
 
-    def test_says_where_the_picture_lies(self):
+    def calls(self):
+        return (self.bin / "client.calls").read_text().splitlines()
+
+    def test_says_where_the_pictures_lie(self):
         done = self.demo()
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertEqual(done.stdout.splitlines()[-1], f"picture: {self.out}/overlay.png")
+        self.assertEqual(done.stdout.splitlines()[-4:], [
+            f"picture: {self.out}/{name}_overlay.png"
+            for name in ("chelsea", "street", "everything/astronaut", "everything/street")])
         self.assertIn("server: ready at 127.0.0.1:54321", done.stdout)
         self.assertIn("--listen 127.0.0.1:0", (self.bin / "server.args").read_text())
         self.assertTrue((self.bin / "server.stopped").exists())
         self.assert_server_gone()
-        calls = (self.bin / "client.calls").read_text().splitlines()
-        self.assertEqual([call.split()[0] for call in calls], ["health"] * 3 + ["segment"])
+        self.assertEqual([call.split()[0] for call in self.calls()],
+                         ["health"] * 3 + ["info"] + ["segment"] * 4)
+        for call in self.calls()[4:]:
+            image = pathlib.Path(call.split("--image ")[1].split(" --")[0])
+            self.assertTrue(image.is_file(), image)
+
+    def test_words_are_those_that_the_model_can_take(self):
+        self.demo()
+        self.assertFalse([call for call in self.calls() if "--objects" in call])
+        able = "can do        clicks, boxes, object labels, part labels\nown words     "
+        self.demo(STUB_INFO=able + "0 of objects, 0 of parts (@model)")
+        self.assertEqual(sum("--objects house," in call for call in self.calls()), 4)
+        self.demo(STUB_INFO=able + "500 of objects, 90 of parts (@model)")
+        self.assertEqual(sum("--objects @model --parts @model" in call for call in self.calls()), 3)
 
     def test_untrained_weights_are_called_so(self):
-        done = self.demo()
+        done = self.demo(SEMSAM_WEIGHTS="formula:swin-t")
         self.assertEqual(done.stdout.count("untrained"), 1)
         self.assertIn("--weights formula:swin-t", (self.bin / "server.args").read_text())
+
+    def test_the_servers_own_model_is_the_default(self):
+        done = self.demo()
+        self.assertNotIn("untrained", done.stdout)
+        self.assertIn("--weights default", (self.bin / "server.args").read_text())
         done = self.demo(SEMSAM_WEIGHTS="mine.safetensors")
         self.assertNotIn("untrained", done.stdout)
         self.assertIn("--weights mine.safetensors", (self.bin / "server.args").read_text())

@@ -42,7 +42,7 @@ ABSL_FLAG(int, blocks, 5, "interleaved blocks; at least 5 for figures that are r
 ABSL_FLAG(int, threads, 0, "threads of one operator; 0 takes one a core");
 ABSL_FLAG(int, words, 0,
           "instead: relabel 64 masks with this many known words, and encode words; needs weights "
-          "with text, e.g. formula:swin-t-joint");
+          "with text, e.g. default");
 ABSL_FLAG(int, encode_words, 4, "with --words: how many words are encoded, 81 phrases each");
 ABSL_FLAG(std::string, json, "", "also write the figures here");
 
@@ -308,6 +308,7 @@ int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       "times encode and click against the plain LibTorch reference, interleaved.\n"
       "  semsam-bench --weights formula:swin-t --size 640\n"
+      "  semsam-bench --weights default\n"
       "  semsam-bench --everything 32 --blocks 3\n"
       "  semsam-bench --weights formula:swin-t-joint --words 200");
   absl::ParseCommandLine(argc, argv);

@@ -65,7 +65,8 @@ absl::Status Run(std::span<const std::string> arguments, std::ostream& out) {
   SEMSAM_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFile> file, ModelFile::Open(options.weights));
   const ModelFileInfo info{.trained = file->trained(),
                            .license = Choose(options.license, file->metadata(), kLicenseKey),
-                           .source = Choose(options.source, file->metadata(), kSourceKey)};
+                           .source = Choose(options.source, file->metadata(), kSourceKey),
+                           .vocabulary = file->vocabulary()};
   SEMSAM_RETURN_IF_ERROR(WriteModel(options.out, file->config(), file->weights(), info, *dtype));
 
   // Reading it back is the proof that it can be used.

@@ -46,9 +46,10 @@ Json Describe(const ModelFile& file, bool verified) {
                {"size_bytes", file.weights().size_bytes()},
                {"digest", file.digest()},
                {"digest_verified", verified}};
+  json["vocabulary"] = {{"objects", file.vocabulary().objects}, {"parts", file.vocabulary().parts}};
   Json& metadata = json["metadata"] = Json::object();
   for (const auto& [key, value] : file.metadata()) {
-    if (key != kConfigKey) metadata[key] = value;
+    if (key != kConfigKey && key != kVocabularyKey) metadata[key] = value;
   }
   Json& tensors = json["tensors"] = Json::array();
   for (const auto& [name, tensor] : file.weights()) {
@@ -87,6 +88,10 @@ void PrintText(const ModelFile& file, bool verified, std::ostream& out) {
   out << absl::StrFormat("%-12s %s\n", "format", file.format());
   out << absl::StrFormat("%-12s %s\n", "trained",
                          file.trained() ? "yes" : "no: the weights come from a formula");
+  if (!file.vocabulary().empty()) {
+    out << absl::StrFormat("%-12s %d names of objects, %d of parts\n", "vocabulary",
+                           file.vocabulary().objects.size(), file.vocabulary().parts.size());
+  }
   out << absl::StrFormat("%-12s %d\n", "tensors", file.weights().size());
   out << absl::StrFormat("%-12s %d (%.1f million)\n", "parameters", file.weights().parameters(),
                          static_cast<double>(file.weights().parameters()) / 1e6);

@@ -13,7 +13,7 @@ namespace semsam {
 
 // What --weights takes, for the help of every subcommand.
 inline constexpr char kWeightsHelp[] =
-    "safetensors, .pth, A.tsv[,B.tsv] or "
+    "default, safetensors, .pth, A.tsv[,B.tsv] or "
     "formula:swin-t|swin-l|swin-t-joint|openseed-swin-t|swin-tiny|semsam-lite";
 
 struct Command {

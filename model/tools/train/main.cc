@@ -8,6 +8,7 @@
 #include "model/tools/train/export_command.h"
 #include "model/tools/train/run_command.h"
 #include "model/tools/train/text_command.h"
+#include "model/tools/train/vocabulary_command.h"
 
 int main(int argc, char** argv) {
   // A line each, in the order of the overview.
@@ -16,6 +17,7 @@ int main(int argc, char** argv) {
       semsam::RunCommand(),
       semsam::ExportCommand(),
       semsam::TextCommand(),
+      semsam::VocabularyCommand(),
   };
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   return semsam::RunProgram("semsam-train", commands, arguments, std::cout, std::cerr);

@@ -56,6 +56,24 @@ TEST_F(ProgramWordsTest, WordsNameTheMasksOfClicks) {
   EXPECT_FALSE(cv::imread((dir_ / "results/photo_overlay.png").string()).empty());
 }
 
+TEST_F(ProgramWordsTest, TheModelsOwnWordsNameTheMasksOfClicks) {
+  server_.service().KnowWords();
+  auto& own = *server_.service().info.mutable_model()->mutable_vocabulary();
+  own.add_objects("dog");
+  own.add_objects("cat");
+  const Outcome run = Segment({"--image", image_, "--click", "30,20", "--objects", "@model"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("dog 0.88"));
+  const v1::LabelOptions sent = server_.service().segment_requests().back().labels();
+  EXPECT_TRUE(sent.objects().model_vocabulary());
+  EXPECT_EQ(sent.objects().words_size(), 0);
+  EXPECT_FALSE(sent.has_parts());
+  const auto json = ReadJson(dir_ / "results/photo_masks.json");
+  ASSERT_THAT(json["words"], SizeIs(2));
+  EXPECT_EQ(json["words"][1]["name"], "cat");
+  EXPECT_GT(json["words"][0]["regions"], 0);
+}
+
 TEST_F(ProgramWordsTest, WordsFindRegionsAndAMap) {
   server_.service().KnowWords();
   cv::Mat ids(48, 64, CV_8UC3, cv::Scalar(0, 0, 1));  // segment 1

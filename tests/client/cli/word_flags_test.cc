@@ -71,6 +71,22 @@ TEST(AppendWordsTest, ARepeatedFlagAddsWords) {
   EXPECT_THAT(words, ElementsAre("dog", "cat", "fox"));
 }
 
+TEST(AppendWordsTest, ModelAsksForItsOwnWordsAndStandsAlone) {
+  WordList own;
+  const ArgParser::Setter set = AppendWords(own);
+  ASSERT_TRUE(set("@model").ok());
+  EXPECT_TRUE(own.model_vocabulary);
+  EXPECT_TRUE(own.words.empty());
+  EXPECT_FALSE(own.empty());
+  EXPECT_THAT(std::string(set("dog").message()), HasSubstr("@model stands alone"));
+
+  WordList listed;
+  ASSERT_TRUE(AppendWords(listed)("dog,cat").ok());
+  EXPECT_FALSE(listed.model_vocabulary);
+  EXPECT_THAT(std::string(AppendWords(listed)("@model").message()), HasSubstr("@./model"));
+  EXPECT_THAT(listed.words, ElementsAre("dog", "cat"));
+}
+
 TEST(SetTextModeTest, TakesTwoNames) {
   TextMode mode = TextMode::kEnsemble;
   EXPECT_TRUE(SetTextMode(mode)("plain").ok());

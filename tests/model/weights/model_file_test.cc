@@ -47,6 +47,12 @@ TEST(Digest, DependsOnNamesTypesShapesAndBytes) {
   EXPECT_EQ(base, digest(strided));
 }
 
+TEST(ModelFile, DefaultIsRefusedWhereTheProgramDoesNotCarryIt) {
+  const absl::Status status = ModelFile::Open("default").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(Contains(status, "this program does not carry the default model")) << status;
+}
+
 TEST(ModelFile, FormulaNeedsNoFile) {
   const auto file = MustOpen("formula:swin-tiny");
   EXPECT_EQ(file->config(), SwinTiny());

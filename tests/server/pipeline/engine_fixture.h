@@ -123,6 +123,7 @@ class EngineFixture : public ::testing::Test {
   // Builds the engine; call once, after the options below are set.
   void Start() {
     fake_options_.config = with_words_ ? WithWords(Config()) : Config();
+    fake_options_.vocabulary = vocabulary_;
     if (!fake_options_.on_encode) fake_options_.on_encode = encodes_.Hook();
     if (!fake_options_.on_decode) fake_options_.on_decode = decodes_.Hook();
     if (!fake_options_.on_text) fake_options_.on_text = texts_.Hook();
@@ -188,6 +189,7 @@ class EngineFixture : public ::testing::Test {
   }
 
   bool with_words_ = false;
+  ModelVocabulary vocabulary_;
   EngineOptions options_;
   FakeSegmenterOptions fake_options_;
   std::function<void()> on_threshold_;

@@ -52,6 +52,24 @@ std::vector<std::string> Names(const std::vector<VocabularySegment>& segments) {
 
 double Sigmoid(double logit) { return 1 / (1 + std::exp(-logit)); }
 
+TEST_F(EngineVocabularyTest, TheModelsOwnObjectsCanBeLookedForAsThings) {
+  vocabulary_ = {.objects = {"nothing here", "left"}};
+  Start();
+  VocabularyCallRequest request = Words(NewImage(), {});
+  request.things.model_vocabulary = true;
+  request.options.min_score = 0.5f;
+  VocabularyLog log;
+  const auto summary = SegmentWords(request, log);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  const std::vector<VocabularySegment> segments = log.items();
+  ASSERT_THAT(Names(segments), ElementsAre("left", "left"));
+  EXPECT_EQ(segments[0].word_index, 1);
+
+  VocabularyLog stuff;
+  request.stuff.model_vocabulary = true;
+  EXPECT_EQ(ErrorField(SegmentWords(request, stuff).status()), "stuff.model_vocabulary");
+}
+
 TEST_F(EngineVocabularyTest, InstancesComeByFallingScoreUnderTheirNames) {
   Start();
   VocabularyCallRequest request = Words(NewImage(), {"nothing here", "Right", "left"});

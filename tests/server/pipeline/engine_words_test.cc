@@ -142,6 +142,43 @@ TEST_F(EngineWordsTest, AModelWithoutWordsSaysSoAndNeverLabels) {
   EXPECT_EQ(segmenter_->encoded_terms(), 0);
 }
 
+TEST_F(EngineWordsTest, TheModelsOwnWordsCanBeAskedFor) {
+  vocabulary_ = {.objects = {"level 2", "level 1"}, .parts = {"part 1", "part 2"}};
+  Start();
+  SegmentLog log;
+  const ImageReference image = NewImage();
+  SegmentRequest request = LabelledClick(image, {.model_vocabulary = true});
+  request.labels.parts = UserWords{.model_vocabulary = true};
+  request.labels.max_labels = 1;
+  request.options.levels = {1, 2};
+  ASSERT_TRUE(Segment(request, log).ok());
+  ASSERT_EQ(log.masks().size(), 2);
+  EXPECT_THAT(Names(log.masks()[0].labels.objects), ElementsAre("level 1"));
+  EXPECT_EQ(log.masks()[0].labels.objects[0].word_index, 1);
+  EXPECT_THAT(Names(log.masks()[1].labels.parts), ElementsAre("part 2"));
+  // They are kept as any words, read as the model was trained.
+  const int encoded = segmenter_->encoded_terms();
+  SegmentLog again;
+  ASSERT_TRUE(Segment(LabelledClick(image, Plain({"level 1"})), again).ok());
+  EXPECT_EQ(segmenter_->encoded_terms(), encoded);
+
+  request.labels.objects->words = {"dog"};
+  SegmentLog both;
+  EXPECT_EQ(ErrorField(Segment(request, both).status()), "labels.objects.words");
+}
+
+TEST_F(EngineWordsTest, AModelWithoutWordsOfItsOwnMakesNoneUp) {
+  vocabulary_ = {.objects = {"dog"}};
+  Start();
+  SegmentRequest request = ClickOn(NewImage());
+  request.labels.parts = UserWords{.model_vocabulary = true};
+  SegmentLog log;
+  const absl::Status status = Segment(request, log).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorReason(status), reason::kCapabilityMissing);
+  EXPECT_EQ(ErrorField(status), "labels.parts.model_vocabulary");
+}
+
 TEST_F(EngineWordsTest, AKnownWordIsNotEncodedAgain) {
   Start();
   const ImageReference image = NewImage();

@@ -32,6 +32,7 @@ TEST_F(RpcTest, TheMainJob) {
 }
 
 TEST_F(RpcTest, TheServerSaysWhatItIsAndWhatItAllows) {
+  fake_options_.vocabulary = {.objects = {"cat", "dog"}, .parts = {"head"}};
   Start();
   grpc::ClientContext context;
   v1::GetServerInfoResponse info;
@@ -42,6 +43,8 @@ TEST_F(RpcTest, TheServerSaysWhatItIsAndWhatItAllows) {
   EXPECT_TRUE(info.model().capabilities().click_prompts());
   EXPECT_FALSE(info.model().capabilities().vocabulary());
   EXPECT_FALSE(info.model().trained());
+  EXPECT_THAT(info.model().vocabulary().objects(), testing::ElementsAre("cat", "dog"));
+  EXPECT_THAT(info.model().vocabulary().parts(), testing::ElementsAre("head"));
   EXPECT_EQ(info.limits().max_chunk_bytes(), 256 * 1024);
   EXPECT_EQ(info.limits().max_prompts_per_request(), 64);
   EXPECT_EQ(info.limits().default_deadline().seconds(), 30);

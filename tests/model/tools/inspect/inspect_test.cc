@@ -129,6 +129,18 @@ TEST(Convert, KeepsTheDigestAndCarriesLicenceAndSource) {
   EXPECT_TRUE(Has(Inspect({"show", "--weights", second}).out, "CC0-1.0"));
 }
 
+TEST(Convert, KeepsTheWordsOfTheModel) {
+  const TempDir dir;
+  const std::string first = dir.File("first.safetensors");
+  const std::string second = dir.File("second.safetensors");
+  const auto tiny = *ModelFile::Open("formula:swin-tiny");
+  const ModelVocabulary words = {.objects = {"cat", "dog"}, .parts = {"head"}};
+  ASSERT_TRUE(WriteModel(first, tiny->config(), tiny->weights(), {.vocabulary = words}).ok());
+  ASSERT_EQ(Inspect({"convert", "--weights", first, "--out", second, "--dtype=fp16"}).code, 0);
+  EXPECT_EQ((*ModelFile::Open(second))->vocabulary(), words);
+  EXPECT_TRUE(Has(Inspect({"show", "--weights", second}).out, "2 names of objects, 1 of parts"));
+}
+
 TEST(Convert, NarrowsOnRequest) {
   const TempDir dir;
   const std::string path = dir.File("half.safetensors");
