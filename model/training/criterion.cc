@@ -79,9 +79,13 @@ absl::Status Validate(const CriterionOptions& options) {
       {"weights.iou_score", weights.iou_score}, {"weights.box_l1", weights.box_l1},
       {"weights.box_giou", weights.box_giou},   {"weights.object", weights.object},
       {"weights.part", weights.part},           {"focal.gamma", options.focal.gamma},
-      {"box_prompt", options.box_prompt},       {"denoising", options.denoising}};
+      {"box_prompt", options.box_prompt},       {"denoising", options.denoising},
+      {"leftover_iou", options.leftover_iou}};
   for (const auto& [name, factor] : factors) {
     if (!(factor >= 0) || std::isinf(factor)) return InvalidField(name, "must be 0 or more");
+  }
+  if (options.leftover_iou > 0 && options.matching != PromptMatching::kManyToMany) {
+    return InvalidField("leftover_iou", "is for many-to-many matching alone");
   }
   if (!(options.focal.alpha >= 0 && options.focal.alpha <= 1)) {
     return InvalidField("focal.alpha", "must lie in 0 to 1");
@@ -218,6 +222,32 @@ LossTerms Criterion::OfPairs(const LayerPredictions& layer, const Truth& truth, 
   return terms;
 }
 
+at::Tensor Criterion::LeftoverIou(const LayerPredictions& layer, const ImageTargets& targets,
+                                  const at::Tensor& dice, const Pairs& matched) const {
+  const int64_t tokens = layer.ious.size(0) / static_cast<int64_t>(targets.prompts.size());
+  const at::Tensor costs = dice.detach().to(at::kCPU, at::kFloat).contiguous();
+  const at::Tensor known = targets.has_mask.to(at::kCPU).contiguous();
+  std::vector<int64_t> queries;
+  std::vector<float> reached;
+  size_t next = 0;  // of `matched`, whose queries rise
+  for (int64_t query = 0; query < layer.ious.size(0); ++query) {
+    if (next < matched.queries.size() && matched.queries[next] == query) {
+      ++next;
+      continue;
+    }
+    const float* row = costs.const_data_ptr<float>() + query * costs.size(1);
+    float best = -1;
+    for (const int64_t target : targets.prompts[query / tokens].targets) {
+      if (known.const_data_ptr<bool>()[target]) best = std::max(best, 1 - row[target]);
+    }
+    if (best < 0) continue;
+    queries.push_back(query);
+    reached.push_back(best);
+  }
+  const at::Tensor ious = FullPrecision(layer.ious).index_select(0, Indices(queries, layer.ious));
+  return (ious - at::tensor(reached, ious.options())).square().sum();
+}
+
 LossTerms Criterion::OfBestTokens(const LayerPredictions& layer, const Truth& scene, Pairs& chosen,
                                   UniformSource& random) const {
   const ImageTargets& targets = scene.targets;
@@ -263,9 +293,12 @@ absl::StatusOr<ImageLosses> Criterion::PromptLosses(absl::Span<const LayerPredic
     const LayerPredictions& last = layers.back();
     SEMSAM_ASSIGN_OR_RETURN(const int64_t tokens, TokensAPrompt(layers, targets));
     const Truth truth = Prepare(targets, layers);
+    at::Tensor dice;
     if (options_.matching == PromptMatching::kManyToMany && targets.size() > 0) {
-      const at::Tensor cost = Costs(last, truth, random).Total(options_.matcher);
-      SEMSAM_ASSIGN_OR_RETURN(losses.matched, MatchPrompts(cost, targets.prompts));
+      const CostParts costs = Costs(last, truth, random);
+      SEMSAM_ASSIGN_OR_RETURN(losses.matched,
+                              MatchPrompts(costs.Total(options_.matcher), targets.prompts));
+      dice = costs.mask_dice;
     } else if (options_.matching == PromptMatching::kOneToOne) {
       losses.matched = FirstTargets(targets, tokens, /*first_token_only=*/true);
     }
@@ -280,6 +313,11 @@ absl::StatusOr<ImageLosses> Criterion::PromptLosses(absl::Span<const LayerPredic
       }
     }
     losses.pairs = losses.matched.size();
+    if (options_.leftover_iou > 0 && dice.defined() && last.ious.defined()) {
+      losses.layers.back().values[kIouScore] =
+          losses.layers.back().values[kIouScore] +
+          LeftoverIou(last, targets, dice, losses.matched) * options_.leftover_iou;
+    }
     return losses;
   });
 }

@@ -65,6 +65,11 @@ struct CriterionOptions {
   // prompts are trained like it (paper, section 3.2).
   double box_prompt = 1;
   double denoising = 1;
+  // Many-to-many alone: weight of what tokens without a target learn, which is the
+  // best soft dice that their mask reaches with any target of their prompt. Published: 0,
+  // and whatever their predicted IoU says, it was never taught. Masks are left alone: to
+  // give a token the target it suits best would be many-to-one again.
+  double leftover_iou = 0;
 };
 absl::Status Validate(const CriterionOptions& options);
 
@@ -96,7 +101,8 @@ class Criterion {
   // Of prompts: `layers` first to last, all on one picture; targets.prompts says what
   // belongs to which prompt. Many-to-many matches once, on the last layer, and keeps
   // the pairs for the others. Random numbers are drawn for the last layer first, then
-  // for the others in order, as published. Unmatched tokens learn nothing.
+  // for the others in order, as published. Unmatched tokens learn nothing, or their IoU
+  // on the last layer (CriterionOptions::leftover_iou).
   absl::StatusOr<ImageLosses> PromptLosses(absl::Span<const LayerPredictions> layers,
                                            const ImageTargets& targets,
                                            UniformSource& random) const;
@@ -153,6 +159,10 @@ class Criterion {
                  const at::Tensor& factors, const at::Tensor& rest, LossTerms& terms) const;
   LossTerms OfPairs(const LayerPredictions& layer, const Truth& truth, const Pairs& pairs,
                     const Rows& rows, const at::Tensor& rest, UniformSource& random) const;
+  // Squared errors of the IoUs of unmatched tokens, summed; a scalar. dice: the cost
+  // [Q, G] of the same masks.
+  at::Tensor LeftoverIou(const LayerPredictions& layer, const ImageTargets& targets,
+                         const at::Tensor& dice, const Pairs& matched) const;
   // Many-to-one: all tokens are tried, the best of each prompt is kept in `chosen`.
   LossTerms OfBestTokens(const LayerPredictions& layer, const Truth& truth, Pairs& chosen,
                          UniformSource& random) const;

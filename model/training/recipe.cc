@@ -130,6 +130,7 @@ void ReadCriterion(JsonObject object, CriterionOptions& options) {
   object.Get("focal_gamma", options.focal.gamma);
   object.Get("box_prompt", options.box_prompt);
   object.Get("denoising", options.denoising);
+  object.Get("leftover_iou", options.leftover_iou);
   JsonObject weights = object.Object("weights");
   weights.Get("mask_bce", options.weights.mask_bce);
   weights.Get("mask_dice", options.weights.mask_dice);

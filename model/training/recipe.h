@@ -31,7 +31,7 @@
 //     "criterion": {"matching": "many-to-many" | "many-to-one" | "one-to-one",
 //                   "sampling": "points" | "cells",
 //                   "points", "oversample", "importance", "matcher_points",
-//                   "focal_alpha", "focal_gamma", "box_prompt", "denoising",
+//                   "focal_alpha", "focal_gamma", "box_prompt", "denoising", "leftover_iou",
 //                   "weights": {"mask_bce", "mask_dice", "iou_score", "box_l1",
 //                               "box_giou", "object", "part"}},     CriterionOptions
 //     "prompts": {"count", "box_share", "click_targets": "by-data" | "all" | "one",

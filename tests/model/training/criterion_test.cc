@@ -110,6 +110,46 @@ INSTANTIATE_TEST_SUITE_P(
                                          PromptMatching::kOneToOne),
                        ::testing::Values(MaskSampling::kPoints, MaskSampling::kCells)));
 
+TEST(Criterion, TokensWithoutATargetLearnWhatTheirMasksReach) {
+  const ImageTargets targets = TinyTargets();
+  CriterionOptions options = TinyOptions(PromptMatching::kManyToMany);
+  options.sampling = MaskSampling::kCells;
+  const auto losses = [&](const LayerPredictions& layer) {
+    SeededUniform random(9);
+    return *(*Criterion::Create(options)).PromptLosses({layer}, targets, random);
+  };
+  LayerPredictions layer = TinyPredictions(4);
+  const at::Tensor before = losses(layer).layers[0].values[2];
+  options.leftover_iou = 2;
+  const ImageLosses taught = losses(layer);
+  // One token of the second prompt is left, whose only target has no mask: that teaches
+  // nothing.
+  ASSERT_EQ(taught.matched.targets.size(), 3u);
+  EXPECT_TRUE(at::equal(taught.layers[0].values[2], before));
+
+  ImageTargets one = targets;
+  one.prompts = {{.targets = {0}}};
+  SeededUniform random(9);
+  const ImageLosses single = *(*Criterion::Create(options)).PromptLosses({layer}, one, random);
+  ASSERT_EQ(single.matched.size(), 1);
+  SeededUniform again(9);
+  options.leftover_iou = 0;
+  const ImageLosses plain = *(*Criterion::Create(options)).PromptLosses({layer}, one, again);
+  const CostParts costs =
+      PairCosts(layer, one, layer.masks.flatten(1), MaskShares(one.masks, 4, 4));
+  at::Tensor expected = at::zeros({}, at::kDouble);
+  for (int64_t query = 0; query < 4; ++query) {
+    if (query == single.matched.queries[0]) continue;
+    expected = expected + (layer.ious[query] - (1 - costs.mask_dice[query][0])).square() * 2;
+  }
+  EXPECT_NEAR((single.layers[0].values[2] - plain.layers[0].values[2]).item<double>(),
+              expected.item<double>(), 1e-4);
+  // The masks are not moved by it.
+  (single.layers[0].values[2] - plain.layers[0].values[2]).backward();
+  EXPECT_LT(layer.masks.grad().abs().max().item<double>(), 1e-9);
+  EXPECT_GT(layer.ious.grad().abs().max().item<double>(), 0);
+}
+
 TEST(Criterion, GradientsOfGenericQueriesEqualFiniteDifferences) {
   const auto criterion = Criterion::Create(TinyOptions(PromptMatching::kManyToMany));
   ASSERT_TRUE(criterion.ok());
@@ -227,6 +267,7 @@ TEST(Criterion, OptionsAndTensorsThatDoNotFitAreErrors) {
   EXPECT_FALSE(Criterion::Create({.weights = {.part = -1}}).ok());
   EXPECT_FALSE(Criterion::Create({.points = {.importance = 2}}).ok());
   EXPECT_FALSE(Criterion::Create({.focal = {.alpha = 2}}).ok());
+  EXPECT_FALSE(Criterion::Create({.matching = PromptMatching::kManyToOne, .leftover_iou = 1}).ok());
   const auto criterion = Criterion::Create(TinyOptions(PromptMatching::kManyToMany));
   ImageTargets targets = TinyTargets();
   targets.prompts.resize(1);
