@@ -96,6 +96,18 @@ absl::Status SetData(const v1::Mask& message, Mask& mask) {
   return absl::DataLossError("the server sent a mask without data, or in an unknown encoding");
 }
 
+v1::TextMode OnWire(TextMode mode) {
+  switch (mode) {
+    case TextMode::kModel:
+      return v1::TEXT_MODE_UNSPECIFIED;
+    case TextMode::kEnsemble:
+      return v1::TEXT_MODE_ENSEMBLE;
+    case TextMode::kPlain:
+      break;
+  }
+  return v1::TEXT_MODE_PLAIN;
+}
+
 }  // namespace
 
 absl::Status ToProto(const std::vector<Prompt>& prompts, const PromptOptions& options,
@@ -136,7 +148,7 @@ absl::Status ToProto(const LabelOptions& labels, const std::string& field,
 }
 
 absl::Status ToProto(const WordList& list, const std::string& field, v1::WordList& message) {
-  message.set_mode(list.mode == TextMode::kPlain ? v1::TEXT_MODE_PLAIN : v1::TEXT_MODE_ENSEMBLE);
+  message.set_mode(OnWire(list.mode));
   for (size_t i = 0; i < list.words.size(); ++i) {
     // Beyond judging: protobuf carries no other bytes.
     if (!IsUtf8(list.words[i])) {

@@ -91,6 +91,7 @@ struct Polygon {
 
 // How a word becomes what the model compares regions with.
 enum class TextMode {
+  kModel,     // as the model was trained, if its file says so; else kEnsemble
   kEnsemble,  // the mean over many phrases with the word ("a photo of a dog.")
   kPlain,     // the word as it is: a phrase of your own
 };
@@ -99,7 +100,7 @@ enum class TextMode {
 // white space aside) is answered under the first.
 struct WordList {
   std::vector<std::string> words;
-  TextMode mode = TextMode::kEnsemble;
+  TextMode mode = TextMode::kModel;
   // Instead of `words`: the model's own list (ModelInfo::object_words, part_words),
   // read as in its training. FAILED_PRECONDITION where the model lists none.
   bool model_vocabulary = false;

@@ -97,7 +97,7 @@ choose_words() {
   own_words=() listed_words=()
   if [[ $info == *'object labels'* && $info == *'part labels'* ]]; then
     listed_words=(--objects 'house,tree,car,cat,sun,cloud'
-                  --parts 'roof,door,window,wheel,head,ear' --text-mode plain)
+                  --parts 'roof,door,window,wheel,head,ear')
     own_words=("${listed_words[@]}")
   fi
   if grep -Eq '^own words +[1-9]' <<<"$info"; then

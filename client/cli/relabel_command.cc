@@ -32,7 +32,7 @@ Example:
 struct RelabelFlags {
   ConnectionFlags connection;
   RefreshLabelsRequest request;
-  TextMode text_mode = TextMode::kEnsemble;
+  TextMode text_mode = TextMode::kModel;
   bool json = false;
   bool help = false;
 };

@@ -35,7 +35,7 @@ struct SegmentFlags {
   LabelOptions labels;  // its parts serve kWords, too
   WordList things;
   std::vector<std::string> stuff;
-  TextMode text_mode = TextMode::kEnsemble;
+  TextMode text_mode = TextMode::kModel;
 
   // Shared by flags that mean the same in several tasks.
   std::vector<int> levels;

@@ -92,12 +92,16 @@ ArgParser::Setter AppendWords(WordList& target) {
 
 ArgParser::Setter SetTextMode(TextMode& target) {
   return [&target](const std::string& value) {
-    if (value != "ensemble" && value != "plain") {
-      return absl::InvalidArgumentError(
-          absl::StrCat("'", value, "' is no text mode: ensemble or plain"));
+    constexpr std::pair<const char*, TextMode> kModes[] = {{"model", TextMode::kModel},
+                                                           {"ensemble", TextMode::kEnsemble},
+                                                           {"plain", TextMode::kPlain}};
+    for (const auto& [name, mode] : kModes) {
+      if (value != name) continue;
+      target = mode;
+      return absl::OkStatus();
     }
-    target = value == "plain" ? TextMode::kPlain : TextMode::kEnsemble;
-    return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", value, "' is no text mode: model, ensemble or plain"));
   };
 }
 
@@ -109,7 +113,8 @@ void AddLabelFlags(ArgParser& parser, const std::string& parts_help, LabelOption
   parser.AddValue("max-labels", "N", "best names a mask and list (3)",
                   SetPositiveInt(labels.max_labels));
   parser.AddValue("text-mode", "MODE",
-                  "ensemble: a word in many phrases; plain: as it is (ensemble)",
+                  "ensemble: a word in many phrases; plain: as it is; model: as it was trained "
+                  "(model)",
                   SetTextMode(mode));
 }
 

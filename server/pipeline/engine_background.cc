@@ -78,13 +78,14 @@ absl::StatusOr<VocabularyWords> Engine::CleanVocabulary(
   const ModelVocabulary& own = model().vocabulary;
   SEMSAM_ASSIGN_OR_RETURN(const UserWords things,
                           ResolveWords(request.things, "things", own.objects, own));
+  SEMSAM_ASSIGN_OR_RETURN(const UserWords stuff, ResolveWords(request.stuff, "stuff", {}, own));
   SEMSAM_ASSIGN_OR_RETURN(const UserWords parts,
                           ResolveWords(request.parts, "parts", own.parts, own));
   VocabularyWords words;
   SEMSAM_ASSIGN_OR_RETURN(words.things, CleanWords(things, "things", options_.words));
   WordLimits rest = options_.words;
   rest.max_words -= static_cast<int>(things.words.size());
-  SEMSAM_ASSIGN_OR_RETURN(words.stuff, CleanWords(request.stuff, "stuff", rest, &words.things));
+  SEMSAM_ASSIGN_OR_RETURN(words.stuff, CleanWords(stuff, "stuff", rest, &words.things));
   SEMSAM_ASSIGN_OR_RETURN(words.parts, CleanWords(parts, "parts", options_.words));
   return words;
 }

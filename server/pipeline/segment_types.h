@@ -42,7 +42,8 @@ enum class MaskEncoding { kCocoRle, kPng, kPackedBits, kPolygons };
 // Words as a client spells them, or the model's own.
 struct UserWords {
   std::vector<std::string> words;
-  TextMode mode = TextMode::kEnsemble;
+  // Absent: as the model was trained, if it lists words of its own; else kEnsemble.
+  std::optional<TextMode> mode;
   bool model_vocabulary = false;  // then `words` is empty and `mode` is the model's
 
   bool empty() const { return words.empty() && !model_vocabulary; }

@@ -37,7 +37,11 @@ int64_t WordBytes(int64_t words, int text_dim) {
 absl::StatusOr<UserWords> ResolveWords(const UserWords& words, std::string_view field,
                                        const std::vector<std::string>& own,
                                        const ModelVocabulary& vocabulary) {
-  if (!words.model_vocabulary) return words;
+  if (!words.model_vocabulary) {
+    UserWords resolved = words;
+    if (!resolved.mode.has_value() && !vocabulary.empty()) resolved.mode = vocabulary.mode;
+    return resolved;
+  }
   if (!words.words.empty()) {
     return InvalidField(absl::StrCat(std::string(field), ".words"),
                         "must be empty beside model_vocabulary");
@@ -58,7 +62,7 @@ absl::StatusOr<WordTable> CleanWords(const UserWords& words, std::string_view fi
                                      limits.max_words, " are allowed"),
                         reason::kLimitExceeded);
   }
-  WordTable table{.mode = words.mode};
+  WordTable table{.mode = words.mode.value_or(TextMode::kEnsemble)};
   std::unordered_set<std::string> seen;
   if (known != nullptr) seen.insert(known->terms.begin(), known->terms.end());
   for (size_t i = 0; i < words.words.size(); ++i) {

@@ -37,7 +37,8 @@ struct WordTable {
 // Bytes of the embeddings of `words` words.
 int64_t WordBytes(int64_t words, int text_dim);
 
-// `words`, or where they ask for it the model's own list: `own`, of `vocabulary`.
+// `words`, read as the model was trained where they say no mode and it lists words, or,
+// where they ask for it, the model's own list: `own`, of `vocabulary`.
 // FAILED_PRECONDITION (`field`.model_vocabulary) if that is empty: no word is made up.
 // INVALID_ARGUMENT (`field`.words) for words beside it.
 absl::StatusOr<UserWords> ResolveWords(const UserWords& words, std::string_view field,

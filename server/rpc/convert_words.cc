@@ -15,6 +15,7 @@ absl::StatusOr<UserWords> WordsFromProto(const v1::WordList& list, std::string_v
                 .model_vocabulary = list.model_vocabulary()};
   switch (list.mode()) {
     case v1::TEXT_MODE_UNSPECIFIED:
+      return out;
     case v1::TEXT_MODE_ENSEMBLE:
       out.mode = TextMode::kEnsemble;
       return out;

@@ -47,7 +47,7 @@ TEST_F(LabelsTest, RequestsCarryEveryLabelOption) {
   EXPECT_THAT(sent.objects().words(), ElementsAre("dog", "ch\xc3\xa8vre"));
   EXPECT_EQ(sent.objects().mode(), v1::TEXT_MODE_PLAIN);
   EXPECT_THAT(sent.parts().words(), ElementsAre("head"));
-  EXPECT_EQ(sent.parts().mode(), v1::TEXT_MODE_ENSEMBLE);
+  EXPECT_EQ(sent.parts().mode(), v1::TEXT_MODE_UNSPECIFIED);
   EXPECT_EQ(sent.max_labels(), 1);
   EXPECT_EQ(sent.min_score(), 0.25f);
 }

@@ -53,7 +53,7 @@ class Evaluator {
   void Remark(const std::string& text) { streams_.err << "semsam-eval: " << text << "\n"; }
   std::vector<std::string> PredictorNames() const;
 
-  const EvaluateOptions& options_;
+  EvaluateOptions options_;
   const EvaluateStreams& streams_;
   std::unique_ptr<SegmenterPool> pool_;  // null: the baseline alone
   bool prompts_ = true;                  // somebody answers clicks
@@ -73,6 +73,10 @@ absl::Status Evaluator::LoadModel(const SegmenterFactory& factory) {
     segmenters.push_back(std::move(segmenter));
   }
   pool_ = std::make_unique<SegmenterPool>(std::move(segmenters));
+  if (options_.text_mode_of_model) {
+    const ModelVocabulary& own = pool_->info().vocabulary;
+    options_.predictor.text_mode = own.empty() ? TextMode::kEnsemble : own.mode;
+  }
   return absl::OkStatus();
 }
 

@@ -17,7 +17,7 @@ namespace {
 // Values as they are typed.
 struct RawOptions {
   std::string split = "held-out", clicks = "deepest,random";
-  std::string text_mode = "ensemble", match = "published";
+  std::string text_mode = "model", match = "published";
   int threads = 0, networks = 0;
   bool no_boxes = false, no_vocabulary = false;
 };
@@ -63,8 +63,8 @@ void AddPromptOptions(CommandLine& line, EvaluateOptions& options, RawOptions& r
                "names to choose labels from: {\"objects\": [..], \"parts\": [..]} or an object a "
                "line; default: all names of the set",
                &options.words, Need::kOptional);
-  line.AddText("text-mode", "MODE", "ensemble or plain; default: ensemble", &raw.text_mode,
-               Need::kOptional);
+  line.AddText("text-mode", "MODE", "ensemble, plain or model: as it was trained; default: model",
+               &raw.text_mode, Need::kOptional);
   line.AddFlag("no-vocabulary", "no text-only segmentation (PQ, AP, mIoU)", &raw.no_vocabulary);
 }
 
@@ -136,11 +136,11 @@ absl::Status ParsePrompts(const RawOptions& raw, EvaluateOptions& options) {
     return NotOneOf("match", raw.match, "published or iou");
   }
   options.predictor.published_matching = raw.match == "published";
-  if (raw.text_mode != "ensemble" && raw.text_mode != "plain") {
-    return NotOneOf("text-mode", raw.text_mode, "ensemble or plain");
+  if (raw.text_mode != "ensemble" && raw.text_mode != "plain" && raw.text_mode != "model") {
+    return NotOneOf("text-mode", raw.text_mode, "ensemble, plain or model");
   }
-  options.predictor.text_mode =
-      raw.text_mode == "ensemble" ? TextMode::kEnsemble : TextMode::kPlain;
+  options.text_mode_of_model = raw.text_mode == "model";
+  options.predictor.text_mode = raw.text_mode == "plain" ? TextMode::kPlain : TextMode::kEnsemble;
   return absl::OkStatus();
 }
 

@@ -25,6 +25,9 @@ struct EvaluateOptions {
   SampleChoice choice;
   PictureOptions pictures;
   SegmenterPredictorOptions predictor;
+  // Words are read as the model was trained, where its file lists words of its own, else
+  // as an ensemble: predictor.text_mode is set once it is loaded.
+  bool text_mode_of_model = true;
   InteractiveOptions interactive;
   int networks = 1;         // copies of the network that work side by side
   int network_threads = 0;  // of each; 0: one a core

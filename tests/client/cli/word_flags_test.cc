@@ -87,12 +87,14 @@ TEST(AppendWordsTest, ModelAsksForItsOwnWordsAndStandsAlone) {
   EXPECT_THAT(listed.words, ElementsAre("dog", "cat"));
 }
 
-TEST(SetTextModeTest, TakesTwoNames) {
+TEST(SetTextModeTest, TakesThreeNames) {
   TextMode mode = TextMode::kEnsemble;
   EXPECT_TRUE(SetTextMode(mode)("plain").ok());
   EXPECT_EQ(mode, TextMode::kPlain);
   EXPECT_TRUE(SetTextMode(mode)("ensemble").ok());
   EXPECT_EQ(mode, TextMode::kEnsemble);
+  EXPECT_TRUE(SetTextMode(mode)("model").ok());
+  EXPECT_EQ(mode, TextMode::kModel);
   EXPECT_FALSE(SetTextMode(mode)("Plain").ok());
 }
 

@@ -162,6 +162,11 @@ TEST_F(EngineWordsTest, TheModelsOwnWordsCanBeAskedFor) {
   ASSERT_TRUE(Segment(LabelledClick(image, Plain({"level 1"})), again).ok());
   EXPECT_EQ(segmenter_->encoded_terms(), encoded);
 
+  // So is a word of the client's that comes without a mode.
+  SegmentLog plain;
+  ASSERT_TRUE(Segment(LabelledClick(image, {.words = {"level 1"}}), plain).ok());
+  EXPECT_EQ(segmenter_->encoded_terms(), encoded);
+
   request.labels.objects->words = {"dog"};
   SegmentLog both;
   EXPECT_EQ(ErrorField(Segment(request, both).status()), "labels.objects.words");
