@@ -90,19 +90,20 @@ wait_for_server() {
   address=127.0.0.1:$port
 }
 
-# Sets `own_words` and `listed_words` to the flags for words that the model can take.
+# Sets the flags for words that the model can take, for each picture.
 choose_words() {
   local info
   info=$("$bin/semsam" info --server "$address")
-  own_words=() listed_words=()
-  if [[ $info == *'object labels'* && $info == *'part labels'* ]]; then
-    listed_words=(--objects 'house,tree,car,cat,sun,cloud'
-                  --parts 'roof,door,window,wheel,head,ear')
-    own_words=("${listed_words[@]}")
-  fi
-  if grep -Eq '^own words +[1-9]' <<<"$info"; then
-    own_words=(--objects @model --parts @model)
-  fi
+  photo_words=() drawing_words=() all_words=()
+  [[ $info == *'object labels'* && $info == *'part labels'* ]] || return 0
+  photo_words=(--objects 'cat,dog,person' --parts 'head,ear,eye,nose,tail')
+  drawing_words=(--objects 'house,tree,car,cat,sun,cloud'
+                 --parts 'roof,door,window,wheel,head,ear')
+  all_words=("${drawing_words[@]}")
+  grep -Eq '^own words +[1-9]' <<<"$info" || return 0
+  photo_words[1]=@model
+  # What it is not sure of is better left unsaid.
+  all_words=(--objects @model --parts @model --min-score 0.25)
 }
 
 # segment TITLE PICTURE FOLDER FLAG...
@@ -115,13 +116,13 @@ segment_all() {
   # A small model is never as sure as the published thresholds ask for.
   local everything=(--everything --points-per-side 16 --min-iou 0.6 --min-stability 0.6)
   segment 'a photo, one click at six levels, named by the words of the model' \
-    chelsea.jpg "$out" --click 190,90 "${own_words[@]}"
+    chelsea.jpg "$out" --click 190,90 "${photo_words[@]}"
   segment 'a drawing, two clicks and a box, words of our own' \
-    street.png "$out" --click 120,160 --click 470,420 --box 214,308,326,444 "${listed_words[@]}"
+    street.png "$out" --click 120,160 --click 470,420 --box 214,308,326,444 "${drawing_words[@]}"
   segment 'everything in the drawing' \
-    street.png "$out/everything" "${everything[@]}" "${own_words[@]}"
+    street.png "$out/everything" "${everything[@]}" "${all_words[@]}"
   segment 'everything in a photo' \
-    astronaut.jpg "$out/everything" "${everything[@]}" "${own_words[@]}"
+    astronaut.jpg "$out/everything" "${everything[@]}" "${all_words[@]}"
 }
 
 if [[ -z $bin ]]; then

@@ -162,6 +162,8 @@ ModelConfig SemsamLite() {
                                                   .pooled_features = true}},
                         .text = TextConfig{.width = 192, .layers = 4, .heads = 6, .context = 18},
                         .vocabulary = VocabularyConfig{.queries = 100},
+                        // It learns at 320, and is best a little above that.
+                        .short_edge_px = 384,
                         // As the ImageNet weights of the backbone were trained.
                         .pixel_mean = {127, 127, 127},
                         .pixel_std = {128, 128, 128}};

@@ -13,11 +13,8 @@
 int main(int argc, char** argv) {
   // A line each, in the order of the overview.
   const semsam::Command commands[] = {
-      semsam::CookCommand(),
-      semsam::RunCommand(),
-      semsam::ExportCommand(),
-      semsam::TextCommand(),
-      semsam::VocabularyCommand(),
+      semsam::CookCommand(), semsam::RunCommand(),        semsam::ExportCommand(),
+      semsam::TextCommand(), semsam::VocabularyCommand(),
   };
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   return semsam::RunProgram("semsam-train", commands, arguments, std::cout, std::cerr);
