@@ -102,9 +102,11 @@ class DemoTest(unittest.TestCase):
         self.assertFalse([call for call in self.calls() if "--objects" in call])
         able = "can do        clicks, boxes, object labels, part labels\nown words     "
         self.demo(STUB_INFO=able + "0 of objects, 0 of parts (@model)")
-        self.assertEqual(sum("--objects house," in call for call in self.calls()), 4)
+        self.assertEqual(sum("--objects house," in call for call in self.calls()), 3)
+        self.assertEqual(sum("--objects cat," in call for call in self.calls()), 1)
         self.demo(STUB_INFO=able + "500 of objects, 90 of parts (@model)")
-        self.assertEqual(sum("--objects @model --parts @model" in call for call in self.calls()), 3)
+        self.assertEqual(sum("--objects @model --parts @model" in call for call in self.calls()), 2)
+        self.assertEqual(sum("--objects @model --parts head," in call for call in self.calls()), 1)
 
     def test_untrained_weights_are_called_so(self):
         done = self.demo(SEMSAM_WEIGHTS="formula:swin-t")

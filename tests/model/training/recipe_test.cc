@@ -55,6 +55,7 @@ TEST(RecipeTest, TheRecipesOfTheRepositoryAreRead) {
     if (entry.path().extension() != ".json") continue;
     const auto recipe = ReadRecipe(entry.path().string(), {{"data", "/d"},
                                                            {"start", "/s"},
+                                                           {"trained", "/w"},
                                                            {"packs", "/p"},
                                                            {"sa1b", "/1"},
                                                            {"imagenet", "/i"},
