@@ -9,8 +9,9 @@
 #   --bin DIR   programs that are built already: no set-up, no build
 #   --out DIR   where the results go (out/demo)
 #
-# Environment: SEMSAM_WEIGHTS, weights for the server instead of its own; SEMSAM_DEMO_WAIT_S and SEMSAM_DEMO_STOP_S, how many seconds the server
-# may take to be ready (120) and to stop (10).
+# Environment: SEMSAM_WEIGHTS, weights for the server instead of its own;
+# SEMSAM_DEMO_WAIT_S and SEMSAM_DEMO_STOP_S, how many seconds the server may take to be
+# ready (120) and to stop (10).
 set -euo pipefail
 # shellcheck source=deploy/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"

@@ -38,12 +38,12 @@
 //                 "click_radius_px", "noise", "point_noise", "max_targets"},
 //                                                                   PromptOptions
 //     "words": {"max_objects": 256, "max_parts": 128, "mode": "plain" | "ensemble",
-//               "embeddings": "words.safetensors",
-//               "common_direction": 0.5},   common_direction.h; 0: as the text encoder is
+//               "embeddings": "words.safetensors", "common_direction": 0},
 //                                    of a picture: its own and a random choice of those
 //                                    it could have had; mode: TextMode of the text
 //                                    encoder; embeddings: a table instead of it
-//                                    (word_embeddings.h)
+//                                    (word_embeddings.h); common_direction: the share of
+//                                    common_direction.h, 0 leaves the encoder as it is
 //     "queries": {"count": 0, "denoising_groups": 0, "share": 1},
 //                                    generic queries a picture and copies of its boxes
 //                                    for denoising; in what share of the pictures
