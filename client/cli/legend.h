@@ -26,6 +26,9 @@ struct Rgb {
 
 inline constexpr size_t kWordColours = 24;
 
+// Of a mask that no word names, in a picture of words: in no other list of colours.
+inline constexpr Rgb kUnnamedColour = {128, 128, 128};
+
 // Of the i-th prompt, or mask, where there are no words; repeats.
 Rgb NumberedColour(size_t i);
 

@@ -84,8 +84,10 @@ Panel EverythingPanel(const SegmentReport& report) {
   for (const int parent : report.parents) roots += parent < 0 ? 1 : 0;
   Panel panel{.title = {{absl::StrCat("everything: ", report.masks.size(), " masks")},
                         {absl::StrCat(roots, " in no other")}}};
+  const bool worded = !report.legend.entries().empty();
   for (size_t i = 0; i < report.masks.size(); ++i) {
-    panel.masks.push_back(PaintedBy(report, report.masks[i].mask, NumberedColour(i)));
+    panel.masks.push_back(
+        PaintedBy(report, report.masks[i].mask, worded ? kUnnamedColour : NumberedColour(i)));
   }
   return panel;
 }

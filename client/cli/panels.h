@@ -15,7 +15,8 @@ namespace semsam::client {
 
 // kPrompts: one panel a level, of `levels` or else all the model's, in the
 // colour of the best word or else of the prompt. kWords: one panel a kind of
-// answer. kEverything: one panel. The result points into `report`.
+// answer. kEverything: one panel; where words were asked for, masks without one
+// are grey. The result points into `report`.
 OverlayRequest MakeOverlay(const SegmentReport& report, const std::vector<int>& levels,
                            std::string_view image_bytes);
 

@@ -26,12 +26,17 @@ const std::vector<std::string_view>& PromptTemplates() {
   return templates;
 }
 
-std::vector<std::string> EnsemblePhrases(std::string_view term) {
+std::string PlainTerm(std::string_view term) {
   std::string word(term);
   // One after the other, as published: what a removal makes may go too.
   for (const char* suffix : {"-other", "-merged", "-stuff"}) {
     absl::StrReplaceAll({{suffix, ""}}, &word);
   }
+  return word;
+}
+
+std::vector<std::string> EnsemblePhrases(std::string_view term) {
+  const std::string word = PlainTerm(term);
   std::vector<std::string> phrases;
   phrases.reserve(PromptTemplates().size());
   for (const std::string_view phrase : PromptTemplates()) {

@@ -14,8 +14,10 @@ namespace semsam {
 // 81 phrases, each with one "{}" for the word.
 const std::vector<std::string_view>& PromptTemplates();
 
-// Every template with `term` in it, without "-other", "-merged" and "-stuff", which
-// the class names of COCO carry.
+// `term` without "-other", "-merged" and "-stuff", which the class names of COCO carry.
+std::string PlainTerm(std::string_view term);
+
+// Every template with PlainTerm(term) in it.
 std::vector<std::string> EnsemblePhrases(std::string_view term);
 
 }  // namespace semsam

@@ -13,6 +13,7 @@
 #include "model/base/status_macros.h"
 #include "model/data/dataset.h"
 #include "model/data/held_out.h"
+#include "model/text/prompt_templates.h"
 #include "model/training/glob.h"
 #include "model/training/training_data.h"
 
@@ -50,8 +51,8 @@ absl::Status AddSource(const SourceRecipe& source, double total_share, AllShares
     if (!sample.ok()) continue;  // the training leaves it out, too
     std::set<std::string> objects, parts;
     for (const Annotation& annotation : sample->annotations) {
-      objects.insert(annotation.object_name);
-      parts.insert(annotation.part_name);
+      objects.insert(PlainTerm(annotation.object_name));
+      parts.insert(PlainTerm(annotation.part_name));
     }
     Add(objects, share, shares.objects);
     Add(parts, share, shares.parts);

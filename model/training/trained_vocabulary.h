@@ -13,7 +13,8 @@ namespace semsam {
 inline constexpr size_t kMaxVocabularySamples = 20'000;
 
 // The names of objects and of parts that a picture of the training has most often,
-// by falling share of such pictures, as many as recipe.result says; the mode is the
+// by falling share of such pictures, those of COCO
+// without their suffixes (PlainTerm), as many as recipe.result says; the mode is the
 // recipe's. Reads the annotations of the samples that are trained on (of a source with
 // more than kMaxVocabularySamples, so many, evenly spaced), no picture.
 // Words that fit a pattern of recipe.result, or are longer than a server takes by default are left

@@ -16,6 +16,7 @@
 #include "model/base/status_macros.h"
 #include "model/net/load_model.h"
 #include "model/net/text_embedder.h"
+#include "model/text/prompt_templates.h"
 #include "model/torch/catch.h"
 #include "model/training/trained_vocabulary.h"
 #include "model/training/weights_io.h"
@@ -202,7 +203,10 @@ absl::Status Trainer::MakeWords() {
         [embedder, mode = recipe_.words.mode](absl::Span<const std::string> words) {
           return CatchTorch([&] {
             const c10::NoGradGuard guard;
-            return embedder->Embed(words, mode);
+            std::vector<std::string> terms;
+            terms.reserve(words.size());
+            for (const std::string& word : words) terms.push_back(PlainTerm(word));
+            return embedder->Embed(terms, mode);
           });
         });
     return absl::OkStatus();

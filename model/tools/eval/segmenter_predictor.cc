@@ -11,6 +11,7 @@
 #include "model/evaluation/label_accuracy.h"
 #include "model/image/mask_tail.h"
 #include "model/image/resize.h"
+#include "model/text/prompt_templates.h"
 
 namespace semsam {
 namespace {
@@ -174,9 +175,7 @@ class Session final : public SegmenterSession {
 absl::StatusOr<std::vector<float>> Embed(SegmenterPool& pool, bool able,
                                          const std::vector<std::string>& words, TextMode mode) {
   if (!able || words.empty()) return std::vector<float>();
-  SegmenterPool::Slot& slot = pool.first();
-  MutexLock lock(slot.calls);
-  return slot.segmenter->EncodeText(words, mode);
+  return pool.EncodeNames(words, mode);
 }
 
 }  // namespace
@@ -203,6 +202,16 @@ SegmenterPool::Slot& SegmenterPool::Acquire() {
 void SegmenterPool::Release(Slot& slot) {
   MutexLock lock(mutex_);
   --slot.users;
+}
+
+absl::StatusOr<std::vector<float>> SegmenterPool::EncodeNames(const std::vector<std::string>& names,
+                                                              TextMode mode) {
+  std::vector<std::string> terms;
+  terms.reserve(names.size());
+  for (const std::string& name : names) terms.push_back(PlainTerm(name));
+  Slot& slot = *slots_.front();
+  MutexLock lock(slot.calls);
+  return slot.segmenter->EncodeText(terms, mode);
 }
 
 absl::Status SegmenterPredictorOptions::Validate() const {

@@ -4,6 +4,7 @@
 #define SEMSAM_MODEL_TOOLS_EVAL_SEGMENTER_PREDICTOR_H_
 
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -35,7 +36,9 @@ class SegmenterPool {
   void Release(Slot& slot);
 
   const ModelInfo& info() const { return slots_.front()->segmenter->info(); }
-  Slot& first() { return *slots_.front(); }
+  // EncodeText of class names, those of COCO as training reads them (PlainTerm).
+  absl::StatusOr<std::vector<float>> EncodeNames(const std::vector<std::string>& names,
+                                                 TextMode mode);
 
  private:
   Mutex mutex_;  // guards Slot::users
@@ -65,7 +68,7 @@ class SegmenterSession : public PictureSession {
 
 // What predictors of one set of words share. Immutable.
 struct LabelText {
-  std::vector<float> objects;  // rows of Segmenter::EncodeText; empty: not asked
+  std::vector<float> objects;  // rows of EncodeNames; empty: not asked
   std::vector<float> parts;
 };
 

@@ -51,15 +51,10 @@ bool VocabularyEvaluation::Possible(const ModelConfig& config, const DataSource&
 
 absl::StatusOr<std::unique_ptr<VocabularyEvaluation>> VocabularyEvaluation::Create(
     SegmenterPool& pool, const DataSource& source, TextMode mode) {
-  SegmenterPool::Slot& slot = pool.first();
-  absl::StatusOr<std::vector<float>> text;
-  {
-    MutexLock lock(slot.calls);
-    text = slot.segmenter->EncodeText(source.vocabulary.objects, mode);
-  }
-  SEMSAM_RETURN_IF_ERROR(text.status());
+  SEMSAM_ASSIGN_OR_RETURN(std::vector<float> text,
+                          pool.EncodeNames(source.vocabulary.objects, mode));
   return std::unique_ptr<VocabularyEvaluation>(
-      new VocabularyEvaluation(pool.info().config, source, *std::move(text)));
+      new VocabularyEvaluation(pool.info().config, source, std::move(text)));
 }
 
 VocabularyEvaluation::VocabularyEvaluation(const ModelConfig& config, const DataSource& source,

@@ -32,6 +32,8 @@ TEST(PromptTemplates, SuffixesOfClassNamesGo) {
   EXPECT_EQ(EnsemblePhrases("mirror-stuff")[0], "mirror.");
   EXPECT_EQ(EnsemblePhrases("floor-wood")[0], "floor-wood.");
   EXPECT_EQ(EnsemblePhrases("Tree-Merged")[0], "Tree-Merged.");
+  EXPECT_EQ(PlainTerm("wall-other-merged"), "wall");
+  EXPECT_EQ(PlainTerm("t-shirt"), "t-shirt");
   // A word of braces is a word.
   EXPECT_EQ(EnsemblePhrases("{}")[1], "a photo of a {}.");
 }

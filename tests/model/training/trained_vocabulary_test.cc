@@ -68,6 +68,14 @@ TEST_F(TrainedVocabularyTest, TheRecipeSaysHowMany) {
   EXPECT_THAT(words->parts, IsEmpty());
 }
 
+TEST_F(TrainedVocabularyTest, TheSuffixesOfCocosClassesGo) {
+  WriteSample(folder_ / "often/4.json", "house-other-merged", "roof");
+  const auto words = TrainedVocabulary(RecipeOf(folder_));
+  ASSERT_TRUE(words.ok()) << words.status();
+  // Half of "often" is cats, a quarter each dogs and houses; "seldom" is houses alone.
+  EXPECT_THAT(words->objects, ElementsAre("cat", "house", "dog"));
+}
+
 TEST_F(TrainedVocabularyTest, PatternsLeaveWordsOut) {
   Recipe recipe = RecipeOf(folder_);
   recipe.result.vocabulary_leave_out = {"c*", "*f"};
