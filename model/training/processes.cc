@@ -16,6 +16,10 @@
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
+#ifdef SEMSAM_HAVE_NCCL
+#define USE_C10D_NCCL
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+#endif
 #endif
 
 namespace semsam {
@@ -61,28 +65,49 @@ absl::Status Talk(Body&& body) {
   }
 }
 
-class GlooProcesses final : public Processes {
+// What a tensor's sum goes through.
+struct Groups {
+  c10::intrusive_ptr<c10d::Store> store;
+  c10::intrusive_ptr<c10d::Backend> cpu;
+  c10::intrusive_ptr<c10d::Backend> gpu;  // null without NCCL
+};
+
+class GroupProcesses final : public Processes {
  public:
-  GlooProcesses(const ProcessOptions& options, c10::intrusive_ptr<c10d::Store> store,
-                c10::intrusive_ptr<c10d::ProcessGroupGloo> group)
-      : Processes(options.rank, options.count),
-        store_(std::move(store)),
-        group_(std::move(group)) {}
+  GroupProcesses(const ProcessOptions& options, Groups groups)
+      : Processes(options.rank, options.count), groups_(std::move(groups)) {}
 
   absl::Status Sum(at::Tensor& tensor) override {
     return Talk([&] {
-      std::vector<at::Tensor> tensors = {tensor.is_cpu() ? tensor : tensor.to(at::kCPU)};
-      group_->allreduce(tensors, {})->wait();
-      if (!tensor.is_cpu()) tensor.copy_(tensors[0]);
+      const bool here = tensor.is_cpu() || groups_.gpu != nullptr;
+      c10d::Backend& group = here && !tensor.is_cpu() ? *groups_.gpu : *groups_.cpu;
+      std::vector<at::Tensor> tensors = {here ? tensor : tensor.to(at::kCPU)};
+      group.allreduce(tensors)->wait();
+      if (!here) tensor.copy_(tensors[0]);
     });
   }
 
  private:
-  const c10::intrusive_ptr<c10d::Store> store_;
-  const c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
+  const Groups groups_;
 };
 
-absl::StatusOr<std::unique_ptr<Processes>> JoinGloo(const ProcessOptions& options) {
+c10::intrusive_ptr<c10d::Backend> GpuGroup([[maybe_unused]] const ProcessOptions& options,
+                                           [[maybe_unused]] const Groups& groups) {
+#ifdef SEMSAM_HAVE_NCCL
+  if (options.device.is_cuda()) {
+    auto nccl = c10d::ProcessGroupNCCL::Options::create();
+    nccl->timeout = absl::ToChronoMilliseconds(options.timeout);
+    auto group = c10::make_intrusive<c10d::ProcessGroupNCCL>(
+        c10::make_intrusive<c10d::PrefixStore>("nccl", groups.store), options.rank, options.count,
+        std::move(nccl));
+    group->setBoundDeviceId(options.device);
+    return group;
+  }
+#endif
+  return nullptr;
+}
+
+absl::StatusOr<std::unique_ptr<Processes>> JoinGroups(const ProcessOptions& options) {
   absl::string_view meeting = options.meeting;
   const bool file = absl::ConsumePrefix(&meeting, "file:");
   Address address;
@@ -93,32 +118,33 @@ absl::StatusOr<std::unique_ptr<Processes>> JoinGloo(const ProcessOptions& option
   std::unique_ptr<Processes> joined;
   const std::chrono::milliseconds timeout = absl::ToChronoMilliseconds(options.timeout);
   SEMSAM_RETURN_IF_ERROR(Talk([&] {
-    c10::intrusive_ptr<c10d::Store> store;
+    Groups groups;
     if (file) {
-      store = c10::make_intrusive<c10d::FileStore>(std::string(meeting), options.count);
+      groups.store = c10::make_intrusive<c10d::FileStore>(std::string(meeting), options.count);
     } else {
       c10d::TCPStoreOptions tcp;
       tcp.port = static_cast<uint16_t>(address.port);
       tcp.isServer = options.rank == 0;
       tcp.numWorkers = options.count;
       tcp.timeout = timeout;
-      store = c10::make_intrusive<c10d::TCPStore>(address.host, tcp);
+      groups.store = c10::make_intrusive<c10d::TCPStore>(address.host, tcp);
     }
     auto gloo = c10d::ProcessGroupGloo::Options::create();
     // A file is on this machine, whatever its name resolves to.
     gloo->devices.push_back(file ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
                                  : c10d::ProcessGroupGloo::createDefaultDevice());
     gloo->timeout = timeout;
-    auto group = c10::make_intrusive<c10d::ProcessGroupGloo>(store, options.rank, options.count,
-                                                             std::move(gloo));
-    joined = std::make_unique<GlooProcesses>(options, std::move(store), std::move(group));
+    groups.cpu = c10::make_intrusive<c10d::ProcessGroupGloo>(groups.store, options.rank,
+                                                             options.count, std::move(gloo));
+    groups.gpu = GpuGroup(options, groups);
+    joined = std::make_unique<GroupProcesses>(options, std::move(groups));
   }));
   return joined;
 }
 
 #else
 
-absl::StatusOr<std::unique_ptr<Processes>> JoinGloo(const ProcessOptions& /*options*/) {
+absl::StatusOr<std::unique_ptr<Processes>> JoinGroups(const ProcessOptions& /*options*/) {
   return absl::FailedPreconditionError(
       "this build trains in one process: it was made without the headers of gloo (libgloo-dev)");
 }
@@ -146,7 +172,7 @@ absl::Status Validate(const ProcessOptions& options) {
 absl::StatusOr<std::unique_ptr<Processes>> Processes::Join(const ProcessOptions& options) {
   SEMSAM_RETURN_IF_ERROR(Validate(options));
   if (options.count == 1) return std::make_unique<Alone>();
-  return JoinGloo(options);
+  return JoinGroups(options);
 }
 
 }  // namespace semsam

@@ -1,6 +1,6 @@
-// Several processes that train one model: LibTorch's c10d, gloo between CPUs. Every
-// process sees other pictures; sums over all of them make the step the same
-// everywhere.
+// Several processes that train one model: LibTorch's c10d, gloo between CPUs, NCCL
+// between GPUs. Every process sees other pictures; sums over all of them make the step
+// the same everywhere.
 #ifndef SEMSAM_MODEL_TRAINING_PROCESSES_H_
 #define SEMSAM_MODEL_TRAINING_PROCESSES_H_
 
@@ -21,6 +21,9 @@ struct ProcessOptions {
   // "tcp:HOST:PORT", where process 0 listens.
   std::string meeting;
   absl::Duration timeout = absl::Minutes(30);  // of a sum: others may still load data
+  // Where the sums are. A GPU, which no other process may have, takes NCCL if the build
+  // has it (the preset cuda with a CUDA toolkit and NCCL's headers).
+  at::Device device = at::kCPU;
 };
 absl::Status Validate(const ProcessOptions& options);
 
@@ -38,8 +41,9 @@ class Processes {
   int count() const { return count_; }
 
   // Adds what all processes have in `tensor`, float32 or float64 and contiguous, in
-  // place. The same bits on all of them. A tensor of a GPU goes through the CPU.
-  // Errors: UNAVAILABLE where a process has ended.
+  // place. The same bits on all of them. Without NCCL a tensor of a GPU goes through the
+  // CPU. Errors: UNAVAILABLE where a process has ended; NCCL's own watchdog ends a
+  // process that has waited for longer than the timeout.
   virtual absl::Status Sum(at::Tensor& tensor) = 0;
 
  protected:

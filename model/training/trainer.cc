@@ -98,7 +98,9 @@ absl::Status Trainer::SetUp() {
   }
   SEMSAM_RETURN_IF_ERROR(CheckFolder());
   SEMSAM_ASSIGN_OR_RETURN(data_, TrainingData::Create(recipe_));
-  SEMSAM_ASSIGN_OR_RETURN(processes_, Processes::Join(options_.processes));
+  ProcessOptions processes = options_.processes;
+  processes.device = device_;
+  SEMSAM_ASSIGN_OR_RETURN(processes_, Processes::Join(processes));
   const double pictures = recipe_.epochs * static_cast<double>(data_->epoch_pictures());
   total_steps_ = recipe_.steps > 0
                      ? recipe_.steps
