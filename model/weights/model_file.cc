@@ -37,11 +37,6 @@ constexpr Formula kFormulas[] = {{"swin-t", SwinT},
                                  {"swin-tiny-extended", SwinTinyExtended},
                                  {"semsam-lite", SemsamLite}};
 
-std::string MetadataValue(const Metadata& metadata, const char* key) {
-  const auto found = metadata.find(key);
-  return found == metadata.end() ? std::string() : found->second;
-}
-
 absl::StatusOr<std::optional<ModelConfig>> StoredConfig(const Metadata& metadata) {
   const auto found = metadata.find(kConfigKey);
   if (found == metadata.end()) return std::optional<ModelConfig>();
@@ -124,11 +119,16 @@ absl::Status ModelFile::LoadFile(const std::string& path) {
   return LoadSafetensors(file->bytes());
 }
 
+std::string ModelFile::MetadataValue(const char* key) const {
+  const auto found = metadata_.find(key);
+  return found == metadata_.end() ? std::string() : found->second;
+}
+
 absl::Status ModelFile::LoadSafetensors(std::span<const std::byte> bytes) {
   SEMSAM_ASSIGN_OR_RETURN(SafetensorsFile parsed, ParseSafetensors(bytes));
   metadata_ = std::move(parsed.metadata);
-  trained_ = MetadataValue(metadata_, kTrainedKey) != "false";
-  digest_ = MetadataValue(metadata_, kDigestKey);
+  trained_ = MetadataValue(kTrainedKey) != "false";
+  digest_ = MetadataValue(kDigestKey);
   if (!digest_.empty() && !IsDigest(digest_)) {
     return absl::InvalidArgumentError(absl::StrCat(kDigestKey, " is no SHA-256"));
   }

@@ -78,6 +78,8 @@ class ModelFile {
   const std::string& format() const { return format_; }
   // Of a safetensors file; otherwise empty.
   const Metadata& metadata() const { return metadata_; }
+  // Its value for `key`; empty where it has none.
+  std::string MetadataValue(const char* key) const;
 
  private:
   ModelFile() = default;

@@ -50,9 +50,8 @@ absl::StatusOr<std::optional<DType>> ParseDType(const std::string& text) {
 }
 
 // What the command line says, else what the file says.
-std::string Choose(const std::string& given, const Metadata& metadata, const char* key) {
-  const auto found = metadata.find(key);
-  return !given.empty() || found == metadata.end() ? given : found->second;
+std::string Choose(const std::string& given, const ModelFile& file, const char* key) {
+  return given.empty() ? file.MetadataValue(key) : given;
 }
 
 absl::Status Run(std::span<const std::string> arguments, std::ostream& out) {
@@ -64,8 +63,8 @@ absl::Status Run(std::span<const std::string> arguments, std::ostream& out) {
 
   SEMSAM_ASSIGN_OR_RETURN(const std::unique_ptr<ModelFile> file, ModelFile::Open(options.weights));
   const ModelFileInfo info{.trained = file->trained(),
-                           .license = Choose(options.license, file->metadata(), kLicenseKey),
-                           .source = Choose(options.source, file->metadata(), kSourceKey),
+                           .license = Choose(options.license, *file, kLicenseKey),
+                           .source = Choose(options.source, *file, kSourceKey),
                            .vocabulary = file->vocabulary()};
   SEMSAM_RETURN_IF_ERROR(WriteModel(options.out, file->config(), file->weights(), info, *dtype));
 

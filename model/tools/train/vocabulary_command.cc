@@ -51,12 +51,6 @@ std::string Help() {
   return MakeCommandLine(options).Help();
 }
 
-// What the file says of itself.
-std::string Said(const ModelFile& file, const char* key) {
-  const auto found = file.metadata().find(key);
-  return found == file.metadata().end() ? std::string() : found->second;
-}
-
 absl::Status Run(std::span<const std::string> arguments, std::ostream& out) {
   Options options;
   CommandLine line = MakeCommandLine(options);
@@ -76,8 +70,8 @@ absl::Status Run(std::span<const std::string> arguments, std::ostream& out) {
       << vocabulary.parts.size() << " of parts\n";
   return WriteModel(options.out, file->config(), file->weights(),
                     {.trained = file->trained(),
-                     .license = Said(*file, kLicenseKey),
-                     .source = Said(*file, kSourceKey),
+                     .license = file->MetadataValue(kLicenseKey),
+                     .source = file->MetadataValue(kSourceKey),
                      .vocabulary = std::move(vocabulary)});
 }
 
