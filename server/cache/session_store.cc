@@ -112,10 +112,14 @@ absl::Status SessionStore::Delete(const std::string& session_id) {
   return absl::OkStatus();
 }
 
-absl::Status SessionStore::CheckRoom(const std::string& session_id) {
+absl::Status SessionStore::CheckRoom(const std::string& session_id, std::string_view sha256) {
   MutexLock lock(mutex_);
   SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(session_id));
-  return RoomLocked(*session);
+  const bool replaces =
+      std::any_of(session->images.begin(), session->images.end(), [&](const Image& held) {
+        return sha256.empty() ? held.stored.bytes == nullptr : held.stored.sha256 == sha256;
+      });
+  return replaces ? absl::OkStatus() : RoomLocked(*session);
 }
 
 absl::StatusOr<StoredImage> SessionStore::AddImage(const std::string& session_id,

@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -95,8 +96,11 @@ class SessionStore {
 
   absl::Status Delete(const std::string& session_id);
 
-  // OK if the session lives and has room for another image; counts as a use.
-  absl::Status CheckRoom(const std::string& session_id);
+  // OK if the session lives and AddImage may take an image with this digest; counts as
+  // a use. In a full session that is one that it lists. Where the digest is not known
+  // yet (empty), an image whose bytes had to make room is reason enough: it may be
+  // that one, and AddImage decides.
+  absl::Status CheckRoom(const std::string& session_id, std::string_view sha256);
 
   // Adds `image` and gives it an id. An image with the same digest is replaced
   // and keeps its id. RESOURCE_EXHAUSTED when the session is full.

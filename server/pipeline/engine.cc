@@ -150,12 +150,14 @@ absl::Status Engine::DeleteSession(const std::string& session_id) {
 
 absl::StatusOr<ImageUpload> Engine::BeginUpload(UploadHeader header) {
   SEMSAM_RETURN_IF_ERROR(CheckNotDraining());
-  SEMSAM_RETURN_IF_ERROR(sessions_.CheckRoom(header.session_id));
-  return ImageUpload::Begin(std::move(header),
-                            {.max_image_bytes = options_.image.max_bytes,
-                             .max_chunk_bytes = options_.max_chunk_bytes,
-                             .retry_after = options_.retry_after},
-                            upload_budget_);
+  SEMSAM_ASSIGN_OR_RETURN(ImageUpload upload,
+                          ImageUpload::Begin(std::move(header),
+                                             {.max_image_bytes = options_.image.max_bytes,
+                                              .max_chunk_bytes = options_.max_chunk_bytes,
+                                              .retry_after = options_.retry_after},
+                                             upload_budget_));
+  SEMSAM_RETURN_IF_ERROR(sessions_.CheckRoom(upload.session_id(), upload.announced_sha256()));
+  return upload;
 }
 
 void Engine::FinishUpload(ImageUpload upload, CallLimits limits, UploadDone done) {

@@ -98,7 +98,7 @@ class Engine {
   absl::StatusOr<SessionInfo> GetSession(const std::string& session_id);
   absl::Status DeleteSession(const std::string& session_id);
 
-  // Starts an upload into a session that lives and has room.
+  // Starts an upload into a session that lives and has room, or lists this very image.
   absl::StatusOr<ImageUpload> BeginUpload(UploadHeader header);
   // All bytes came: reads, encodes and adds the image to its session.
   void FinishUpload(ImageUpload upload, CallLimits limits, UploadDone done);

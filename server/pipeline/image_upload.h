@@ -47,6 +47,8 @@ class ImageUpload {
   absl::Status CheckDigest(std::string_view sha256) const;
 
   const std::string& session_id() const { return header_.session_id; }
+  // As announced, in lower case; empty if it was not.
+  const std::string& announced_sha256() const { return header_.sha256; }
   // No larger than what came: a session may hold on to it.
   std::string TakeBytes() {
     bytes_.shrink_to_fit();

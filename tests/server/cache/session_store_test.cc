@@ -140,13 +140,25 @@ TEST_F(SessionStoreTest, TheSameBytesKeepTheirImageId) {
 
 TEST_F(SessionStoreTest, ImagesASessionAreBounded) {
   const std::string id = NewSession();
-  ASSERT_TRUE(store_.CheckRoom(id).ok());
+  ASSERT_TRUE(store_.CheckRoom(id, "aa").ok());
   ASSERT_TRUE(store_.AddImage(id, Image("aa", 1)).ok());
   ASSERT_TRUE(store_.AddImage(id, Image("bb", 1)).ok());
-  EXPECT_EQ(ErrorReason(store_.CheckRoom(id)), reason::kLimitExceeded);
+  EXPECT_EQ(ErrorReason(store_.CheckRoom(id, "cc")), reason::kLimitExceeded);
+  EXPECT_EQ(ErrorReason(store_.CheckRoom(id, "")), reason::kLimitExceeded);
+  EXPECT_TRUE(store_.CheckRoom(id, "aa").ok()) << "one that is there needs no room";
   EXPECT_EQ(store_.AddImage(id, Image("cc", 1)).status().code(),
             absl::StatusCode::kResourceExhausted);
   EXPECT_TRUE(store_.AddImage(id, Image("aa", 1)).ok()) << "one that is there needs no room";
+}
+
+TEST_F(SessionStoreTest, AFullSessionTakesBackAnImageWhoseBytesWent) {
+  const std::string id = NewSession();
+  const std::string image = store_.AddImage(id, Image("aa", 26))->image_id;
+  ASSERT_TRUE(store_.AddImage(id, Image("bb", 1)).ok());
+  EXPECT_TRUE(store_.CheckRoom(id, "aa").ok());
+  EXPECT_TRUE(store_.CheckRoom(id, "").ok()) << "it may be that one";
+  EXPECT_EQ(store_.AddImage(id, Image("aa", 1))->image_id, image);
+  EXPECT_FALSE(store_.CheckRoom(id, "").ok()) << "nothing is missing any more";
 }
 
 TEST_F(SessionStoreTest, BytesOfTheLeastRecentlyUsedImageGoFirst) {

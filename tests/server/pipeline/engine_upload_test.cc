@@ -86,6 +86,36 @@ TEST_F(EngineUploadTest, AnImageThatIsNoLongerHeldIsNotFoundWithItsDigest) {
   EXPECT_TRUE(Segment(ClickOn(first), replay).ok());
 }
 
+TEST_F(EngineUploadTest, AFullSessionTakesAnImageBackThatItLost) {
+  options_.cache_bytes = 0;
+  options_.sessions.max_images_per_session = 1;
+  options_.sessions.max_retained_bytes = 0;
+  Start();
+  const std::string bytes = FakeImageBytes(80, 64);
+  const ImageReference image = NewImage(80, 64);
+  engine_->Tick();
+  SegmentLog lost;
+  EXPECT_EQ(ErrorReason(Segment(ClickOn(image), lost).status()), reason::kImageNotFound);
+
+  std::string upper = Sha256Hex(bytes);
+  for (char& c : upper) c = static_cast<char>(std::toupper(c));
+  for (const std::string& announced : {upper, std::string()}) {
+    auto upload = engine_->BeginUpload({.session_id = image.session_id, .sha256 = announced});
+    ASSERT_TRUE(upload.ok()) << upload.status();
+    ASSERT_TRUE(upload->Append(bytes).ok());
+    UploadLog log;
+    engine_->FinishUpload(*std::move(upload), {}, log.Done());
+    const auto again = log.Wait();
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(again->image.image_id, image.image_id);
+  }
+  const std::string stranger = Sha256Hex("another image");
+  EXPECT_EQ(ErrorReason(engine_->BeginUpload({image.session_id, 0, stranger}).status()),
+            reason::kLimitExceeded);
+  EXPECT_EQ(Upload(image.session_id, FakeImageBytes(80, 64, "other")).status().code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
 TEST_F(EngineUploadTest, WhatDoesNotMatchItsAnnouncementIsRefused) {
   options_.image.max_bytes = 100;
   options_.max_chunk_bytes = 40;
