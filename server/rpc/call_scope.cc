@@ -62,35 +62,14 @@ void LogCall(Method method, const std::string& request_id, const absl::Status& s
 
 }  // namespace
 
-void CallCounter::Enter() {
-  MutexLock lock(mutex_);
-  ++calls_;
-}
-
-void CallCounter::Leave() {
-  MutexLock lock(mutex_);
-  if (--calls_ == 0) none_.NotifyAll();
-}
-
-bool CallCounter::WaitForNone(absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
-  MutexLock lock(mutex_);
-  while (calls_ > 0) {
-    const absl::Duration left = deadline - absl::Now();
-    if (left <= absl::ZeroDuration()) return false;
-    none_.WaitFor(mutex_, left);
-  }
-  return true;
-}
-
 CallScope::CallScope(const RpcParts& parts, Method method, grpc::CallbackServerContext& context)
     : parts_(parts),
+      generation_(parts.calls.Enter()),
       method_(method),
       context_(context),
       start_(parts.clock.Now()),
       request_id_(RequestId(context)),
       cancel_(std::make_shared<CancelFlag>()) {
-  parts_.calls.Enter();
   context_.AddInitialMetadata(kRequestIdKey, request_id_);
   const absl::Time wanted = ClientDeadline(context_);
   const bool background =
@@ -99,7 +78,7 @@ CallScope::CallScope(const RpcParts& parts, Method method, grpc::CallbackServerC
   has_server_deadline_ = limits_.deadline < wanted;
 }
 
-CallScope::~CallScope() { parts_.calls.Leave(); }
+CallScope::~CallScope() { parts_.calls.Leave(generation_); }
 
 grpc::Status CallScope::End(const absl::Status& status) {
   const absl::Duration duration = parts_.clock.Now() - start_;

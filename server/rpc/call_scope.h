@@ -12,26 +12,12 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "model/base/clock.h"
-#include "model/base/mutex.h"
 #include "server/batching/call_limits.h"
 #include "server/metrics/metrics.h"
 #include "server/pipeline/engine.h"
+#include "server/rpc/call_counter.h"
 
 namespace semsam {
-
-// How many calls are under way. Thread-safe.
-class CallCounter {
- public:
-  void Enter();
-  void Leave();
-  // Waits until none is, `timeout` at most; true if none is.
-  bool WaitForNone(absl::Duration timeout);
-
- private:
-  Mutex mutex_;
-  CondVar none_;
-  int64_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
-};
 
 // What handlers work with; outlives every call.
 struct RpcParts {
@@ -71,6 +57,7 @@ class CallScope {
 
  private:
   const RpcParts& parts_;
+  const uint64_t generation_;  // in the counter of calls
   const Method method_;
   grpc::CallbackServerContext& context_;
   const absl::Time start_;

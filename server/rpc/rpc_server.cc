@@ -104,7 +104,8 @@ class Service final : public RawService {
 class GrpcServer final : public RpcServer {
  public:
   GrpcServer(const RpcServerOptions& options, Engine& engine, Metrics& metrics, const Clock& clock)
-      : parts_{engine, metrics, clock, calls_, options.version, options.max_message_bytes},
+      : calls_(clock),
+        parts_{engine, metrics, clock, calls_, options.version, options.max_message_bytes},
         service_(parts_) {}
 
   ~GrpcServer() override {
@@ -148,8 +149,11 @@ class GrpcServer final : public RpcServer {
   absl::Status Drain(absl::Duration grace) override {
     SetServing(false);
     parts_.engine.StartDrain();
-    // Calls first, on connections that stay: who comes now is told to go elsewhere.
-    const bool idle = calls_.WaitForNone(grace);
+    // Calls first, on connections that stay: who comes now is told to go elsewhere,
+    // and is not waited for. In this order: what the engine still took is of the
+    // generation that is.
+    calls_.OpenGeneration();
+    const bool idle = calls_.WaitForEarlier(grace);
     server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(kCancelGrace));
     if (idle) return absl::OkStatus();
     return absl::DeadlineExceededError("calls were still running at the end of the grace period");

@@ -42,8 +42,8 @@ class RpcServer {
   virtual int port() const = 0;
 
   // Health is NOT_SERVING, the engine refuses new work, and what runs is waited for,
-  // `grace` at most; then the rest is cancelled and the server stops. OK if nothing
-  // had to be cancelled.
+  // `grace` at most, however many are refused meanwhile; then the rest is cancelled
+  // and the server stops. OK if no call that was there had to be cancelled.
   virtual absl::Status Drain(absl::Duration grace) = 0;
 };
 
