@@ -1,5 +1,7 @@
 #include "server/cache/embedding_cache.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "model/base/errors.h"
@@ -45,7 +47,7 @@ std::unique_ptr<EmbeddingCache::Flight> EmbeddingCache::Get(const EmbeddingKey& 
     } else if (const auto found = flights_.find(key); found != flights_.end()) {
       Count(CacheLookup::kJoined);
       found->second->waiters.push_back(
-          {std::move(check), CacheLookup::kJoined, std::move(callback)});
+          {std::move(check), CacheLookup::kJoined, std::move(callback), absl::OkStatus()});
       return nullptr;
     } else {
       Count(CacheLookup::kMiss);
@@ -53,7 +55,8 @@ std::unique_ptr<EmbeddingCache::Flight> EmbeddingCache::Get(const EmbeddingKey& 
                                          : absl::NotFoundError("the embedding is not held");
       if (refusal.ok()) {
         auto flight = std::make_shared<FlightState>(FlightState{.key = key});
-        flight->waiters.push_back({std::move(check), CacheLookup::kMiss, std::move(callback)});
+        flight->waiters.push_back(
+            {std::move(check), CacheLookup::kMiss, std::move(callback), absl::OkStatus()});
         flights_.emplace(key, flight);
         ++open_flights_;
         return std::unique_ptr<Flight>(new Flight(*this, std::move(flight)));
@@ -81,11 +84,16 @@ absl::Status EmbeddingCache::AdmitFlight() const {
   return absl::OkStatus();
 }
 
+const absl::Status& EmbeddingCache::CheckWaiter(Waiter& waiter, absl::Time now) {
+  if (waiter.why.ok()) waiter.why = waiter.check(now);
+  return waiter.why;
+}
+
 absl::Status EmbeddingCache::CheckFlight(FlightState& flight, absl::Time now) {
   MutexLock lock(mutex_);
-  absl::Status why;
+  absl::Status why = absl::CancelledError("nobody waits for the image any more");
   for (Waiter& waiter : flight.waiters) {
-    why = waiter.check(now);
+    why = CheckWaiter(waiter, now);
     if (why.ok()) return why;
   }
   if (flight.listed) {
@@ -113,8 +121,10 @@ void EmbeddingCache::FinishFlight(FlightState& flight,
     }
   }
   evicted.clear();
-  const auto tell = [](auto& waiter, auto mine) {
-    if (mine.ok()) {
+  const auto tell = [](Waiter& waiter, absl::StatusOr<std::shared_ptr<const Embedding>> mine) {
+    if (!waiter.why.ok()) {
+      waiter.callback(std::move(waiter.why));
+    } else if (mine.ok()) {
       waiter.callback(Found{*std::move(mine), waiter.lookup});
     } else {
       waiter.callback(std::move(mine).status());
@@ -125,6 +135,22 @@ void EmbeddingCache::FinishFlight(FlightState& flight,
   // The last caller gets the last reference: once it lets go, nothing here keeps
   // the embedding in use.
   tell(waiters.back(), std::move(result));
+}
+
+void EmbeddingCache::DropDeadWaiters(absl::Time now) {
+  std::vector<Waiter> dead;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [key, flight] : flights_) {
+      std::vector<Waiter>& waiters = flight->waiters;
+      const auto first_dead =
+          std::stable_partition(waiters.begin(), waiters.end(),
+                                [now](Waiter& waiter) { return CheckWaiter(waiter, now).ok(); });
+      std::move(first_dead, waiters.end(), std::back_inserter(dead));
+      waiters.erase(first_dead, waiters.end());
+    }
+  }
+  for (Waiter& waiter : dead) waiter.callback(std::move(waiter.why));
 }
 
 void EmbeddingCache::Trim() {

@@ -5,7 +5,8 @@
 //   - Concurrent misses of one key make one flight: the first caller leads and
 //     encodes, the others wait for its result.
 //   - A flight lives as long as one of its callers does: the leader may leave,
-//     the others still get their embedding.
+//     the others still get their embedding. Who left, or came too late, is told his
+//     own reason, by DropDeadWaiters at once and else with the end of the flight.
 //   - Every callback runs exactly once, with no lock held.
 //   - What is in use is never evicted; see EmbeddingLru for the accounting.
 //   - While idle memory is exhausted, i.e. what is in use alone fills the budget,
@@ -76,7 +77,8 @@ class EmbeddingCache {
     Flight& operator=(const Flight&) = delete;
 
     // OK while any caller still waits. Once it fails, the flight is closed to
-    // newcomers and must be finished with the returned status.
+    // newcomers and must be finished with the returned status: CANCELLED where
+    // DropDeadWaiters answered all of them.
     absl::Status Check(absl::Time now);
 
     void Finish(absl::StatusOr<std::shared_ptr<const Embedding>> result);
@@ -106,6 +108,11 @@ class EmbeddingCache {
   std::unique_ptr<Flight> Get(const EmbeddingKey& key, OnMiss on_miss, Check check,
                               Callback callback);
 
+  // Answers the callers whose check fails, so that they need not wait for the encode
+  // that they joined. A flight that nobody waits for any more stays open to newcomers
+  // until its own Check.
+  void DropDeadWaiters(absl::Time now);
+
   // Evicts what became idle since, down to the budget.
   void Trim();
 
@@ -117,6 +124,7 @@ class EmbeddingCache {
     Check check;
     CacheLookup lookup;
     Callback callback;
+    absl::Status why;  // not OK once the check failed
   };
   struct FlightState {
     EmbeddingKey key;
@@ -124,6 +132,8 @@ class EmbeddingCache {
     bool listed = true;           // in flights_; guarded by mutex_
   };
 
+  // OK while the caller waits; remembers why not.
+  static const absl::Status& CheckWaiter(Waiter& waiter, absl::Time now);
   absl::Status CheckFlight(FlightState& flight, absl::Time now);
   void FinishFlight(FlightState& flight, absl::StatusOr<std::shared_ptr<const Embedding>> result);
   std::vector<EmbeddingLru::Pointer> TrimLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -214,6 +214,7 @@ std::vector<std::shared_ptr<StreamCall>> Engine::Calls() const {
 
 void Engine::Tick() {
   sessions_.SweepExpired();
+  cache_.DropDeadWaiters(clock_.Now());
   worker_.DropDead();
   cpu_.DropDead();
   for (const std::shared_ptr<StreamCall>& call : Calls()) call->Wake();

@@ -17,6 +17,13 @@ std::string PreprocessingKey(const ModelConfig& config) {
                       ";std=", absl::StrJoin(config.pixel_std, ","));
 }
 
+void CopyStages(const StageTimings& from, StageTimings& to) {
+  to.image_decode = from.image_decode;
+  to.preprocess = from.preprocess;
+  to.encode_queue = from.encode_queue;
+  to.encode = from.encode;
+}
+
 }  // namespace
 
 ImageEncoder::ImageEncoder(const ModelInfo& model, const ImageStages& stages, EmbeddingCache& cache,
@@ -44,22 +51,30 @@ void ImageEncoder::Ensure(const ImageSource& source, const CallLimits& limits, T
                          .image_sha256 = source.sha256};
   const auto on_miss =
       source.bytes == nullptr ? EmbeddingCache::OnMiss::kFail : EmbeddingCache::OnMiss::kLead;
+  // A caller who leaves is answered, and gone with his timings, while the encode
+  // that he leads goes on.
+  auto stages = std::make_shared<StageTimings>();
   SharedFlight flight = cache_.Get(
-      key, on_miss, [limits](absl::Time now) { return limits.Check(now); }, std::move(done));
+      key, on_miss, [limits](absl::Time now) { return limits.Check(now); },
+      [stages, &timings,
+       done = std::move(done)](absl::StatusOr<EmbeddingCache::Found> found) mutable {
+        if (found.ok() && found->lookup == CacheLookup::kMiss) CopyStages(*stages, timings);
+        done(std::move(found));
+      });
   if (flight == nullptr) return;
   if (thread == Thread::kCpuPool) {
-    Prepare(flight, source, timings);
+    Prepare(flight, source, stages);
     return;
   }
   cpu_.Submit(CpuPool::kImages,
-              {.run = [this, flight, source, &timings] { Prepare(flight, source, timings); },
+              {.run = [this, flight, source, stages] { Prepare(flight, source, stages); },
                .check = [flight](absl::Time now) { return flight->Check(now); },
                .drop = [flight](absl::Status why) { flight->Finish(std::move(why)); }});
 }
 
 void ImageEncoder::Prepare(const SharedFlight& flight, const ImageSource& source,
-                           StageTimings& timings) {
-  absl::StatusOr<Rgb8Image> image = ReadImage(source, timings);
+                           const SharedTimings& timings) {
+  absl::StatusOr<Rgb8Image> image = ReadImage(source, *timings);
   if (!image.ok()) {
     flight->Finish(std::move(image).status());
     return;
@@ -67,10 +82,10 @@ void ImageEncoder::Prepare(const SharedFlight& flight, const ImageSource& source
   worker_.Encode({.image = *std::move(image),
                   .check = [flight](absl::Time now) { return flight->Check(now); },
                   .done =
-                      [flight, &timings](absl::StatusOr<std::shared_ptr<const Embedding>> embedding,
-                                         const ModelWorker::Times& times) {
-                        timings.encode_queue = times.queue;
-                        timings.encode = times.run;
+                      [flight, timings](absl::StatusOr<std::shared_ptr<const Embedding>> embedding,
+                                        const ModelWorker::Times& times) {
+                        timings->encode_queue = times.queue;
+                        timings->encode = times.run;
                         flight->Finish(std::move(embedding));
                       }});
 }

@@ -50,16 +50,19 @@ class ImageEncoder {
 
   // Gets the embedding of `source`. `done` runs exactly once; NOT_FOUND without
   // reason says that neither the embedding nor the bytes are held. The stages that
-  // ran for this caller are written to `timings`, which `done` keeps alive.
+  // ran for this caller are written to `timings`, which `done` keeps alive, right
+  // before `done` runs with an embedding.
   // `thread` says where this is called: on the CPU pool the image is read there.
   void Ensure(const ImageSource& source, const CallLimits& limits, Thread thread,
               StageTimings& timings, EmbeddingCache::Callback done);
 
  private:
   using SharedFlight = std::shared_ptr<EmbeddingCache::Flight>;
+  // Of a flight; complete when it is finished.
+  using SharedTimings = std::shared_ptr<StageTimings>;
 
   // Decodes, resizes and hands over to the model; on the CPU pool.
-  void Prepare(const SharedFlight& flight, const ImageSource& source, StageTimings& timings);
+  void Prepare(const SharedFlight& flight, const ImageSource& source, const SharedTimings& timings);
   absl::StatusOr<Rgb8Image> ReadImage(const ImageSource& source, StageTimings& timings) const;
 
   const ModelInfo& model_;

@@ -186,6 +186,73 @@ TEST(EmbeddingCache, AFlightLivesAsLongAsOneCallerDoes) {
   EXPECT_TRUE(newcomer->found.ok());
 }
 
+// A caller who leaves with `status` once it is set.
+EmbeddingCache::Check WantedUntil(const absl::Status& status) {
+  return [&status](absl::Time /*now*/) { return status; };
+}
+
+TEST(EmbeddingCache, WhoLeftIsAnsweredWhileTheEncodeGoesOn) {
+  EmbeddingCache cache({.budget_bytes = 100});
+  absl::Status leader_left;
+  absl::Status follower_left;
+  auto leader = std::make_shared<Answer>();
+  auto follower = std::make_shared<Answer>();
+  auto patient = std::make_shared<Answer>();
+  auto flight =
+      cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, WantedUntil(leader_left), Into(leader));
+  cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, WantedUntil(follower_left), Into(follower));
+  cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(patient));
+  cache.DropDeadWaiters(absl::Now());
+  EXPECT_EQ(leader->calls + follower->calls + patient->calls, 0);
+  leader_left = absl::CancelledError("left");
+  follower_left = absl::DeadlineExceededError("too late");
+  cache.DropDeadWaiters(absl::Now());
+  EXPECT_EQ(leader->found.status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(follower->found.status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(patient->calls, 0);
+  EXPECT_TRUE(flight->Check(absl::Now()).ok());
+  flight->Finish(MakeEmbedding(10));
+  EXPECT_TRUE(patient->found.ok());
+  EXPECT_EQ(leader->calls, 1);
+  EXPECT_EQ(follower->calls, 1);
+}
+
+TEST(EmbeddingCache, AFlightThatAllLeftTakesANewcomerAlongUntilItIsChecked) {
+  EmbeddingCache cache({.budget_bytes = 100});
+  absl::Status left;
+  auto leader = std::make_shared<Answer>();
+  auto flight = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, WantedUntil(left), Into(leader));
+  left = absl::CancelledError("left");
+  cache.DropDeadWaiters(absl::Now());
+  EXPECT_EQ(leader->calls, 1);
+  auto newcomer = std::make_shared<Answer>();
+  EXPECT_EQ(cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, WantedUntil(left), Into(newcomer)),
+            nullptr);
+  cache.DropDeadWaiters(absl::Now());
+  EXPECT_EQ(newcomer->calls, 1);
+  const absl::Status why = flight->Check(absl::Now());
+  EXPECT_EQ(why.code(), absl::StatusCode::kCancelled);
+  auto second = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(newcomer));
+  EXPECT_NE(second, nullptr) << "closed";
+  flight->Finish(why);
+  EXPECT_EQ(leader->calls, 1);
+  EXPECT_EQ(newcomer->calls, 1);
+}
+
+TEST(EmbeddingCache, EachCallerOfADeadFlightIsToldHisOwnReason) {
+  EmbeddingCache cache({.budget_bytes = 100});
+  const absl::Status too_late = absl::DeadlineExceededError("too late");
+  const absl::Status left = absl::CancelledError("left");
+  auto leader = std::make_shared<Answer>();
+  auto follower = std::make_shared<Answer>();
+  auto flight =
+      cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, WantedUntil(too_late), Into(leader));
+  cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, WantedUntil(left), Into(follower));
+  flight->Finish(flight->Check(absl::Now()));
+  EXPECT_EQ(leader->found.status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(follower->found.status().code(), absl::StatusCode::kCancelled);
+}
+
 TEST(EmbeddingCache, ACallerWithoutBytesJoinsButNeverLeads) {
   EmbeddingCache cache({.budget_bytes = 100});
   auto answer = std::make_shared<Answer>();

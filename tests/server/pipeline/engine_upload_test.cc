@@ -46,6 +46,35 @@ TEST_F(EngineUploadTest, ConcurrentUploadsOfOneImageEncodeOnce) {
   EXPECT_EQ(segmenter_->encoded_images(), 1);
 }
 
+TEST_F(EngineUploadTest, WhoLeavesDuringAnEncodeIsAnsweredBeforeItEnds) {
+  options_.cpu_threads = 1;
+  Start();
+  encodes_.Shut();
+  auto flag = std::make_shared<CancelFlag>();
+  const SegmentRequest click = {.image = FakeImageBytes(80, 64), .prompts = {Click(40, 32)}};
+  SegmentLog leader;
+  engine_->Segment(click, {.cancel = flag}, leader.Sink());
+  encodes_.WaitForCalls(1);
+  SegmentLog late;
+  engine_->Segment(click, {.deadline = clock_.Now() + absl::Seconds(5)}, late.Sink());
+  SegmentLog patient;
+  engine_->Segment(click, {}, patient.Sink());
+  // One thread reads the pictures in order: once this one is, the others have joined.
+  UploadLog joined;
+  StartUpload(NewSession(), "no picture", joined);
+  EXPECT_FALSE(joined.Wait().ok());
+  flag->Cancel();
+  clock_.Advance(absl::Seconds(5));
+  engine_->Tick();
+  EXPECT_EQ(leader.Wait().status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(late.Wait().status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(patient.done_calls(), 0);
+  EXPECT_EQ(MetricValue(metrics_, "semsam_segment_calls_active"), "1");
+  encodes_.Open();
+  EXPECT_TRUE(patient.Wait().ok());
+  EXPECT_EQ(segmenter_->encoded_images(), 1);
+}
+
 TEST_F(EngineUploadTest, AnEvictedEmbeddingIsMadeAgainWithoutTheClientNoticing) {
   options_.cache_bytes = 1000;  // one embedding of the fake
   Start();
