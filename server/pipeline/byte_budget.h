@@ -38,6 +38,13 @@ class ByteBudget {
       return true;
     }
 
+    // Gives back what is above `total` bytes. Never grows.
+    void ShrinkTo(int64_t total) {
+      if (total >= bytes_) return;
+      budget_->Add(total - bytes_);
+      bytes_ = total;
+    }
+
    private:
     ByteBudget* budget_;
     int64_t bytes_ = 0;

@@ -97,7 +97,8 @@ absl::StatusOr<Engine::AdmittedVocabulary> Engine::Admit(const VocabularyCallReq
   SEMSAM_ASSIGN_OR_RETURN(StoredImage stored,
                           sessions_.FindImage(request.image.session_id, request.image.image_id));
   SEMSAM_ASSIGN_OR_RETURN(CallGate::Ticket ticket, background_gate_.Admit(/*queries=*/0));
-  VocabularyCall::Task task{.image_id = stored.image_id, .options = request.options};
+  VocabularyCall::Task task{
+      .image_id = stored.image_id, .retry_after = options_.retry_after, .options = request.options};
   SEMSAM_ASSIGN_OR_RETURN(task.words, CleanVocabulary(request));
   const int64_t words = int64_t{task.words.objects()} + task.words.parts.size();
   SEMSAM_ASSIGN_OR_RETURN(task.word_memory,

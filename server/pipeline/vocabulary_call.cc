@@ -56,7 +56,7 @@ void VocabularyCall::Infer() {
   const absl::Time start = Now();
   absl::Status status = InferAnswer();
   result_ = {};
-  task_.result_memory.reset();
+  if (status.ok()) status = KeepAnswer();
   summary_.timings.postprocess = Now() - start;
   parts().metrics.RecordStage(Stage::kRegions, *summary_.timings.postprocess);
   if (!status.ok()) {
@@ -80,6 +80,16 @@ absl::Status VocabularyCall::InferAnswer() {
                                      "; ask for the resolution of the network"),
                         reason::kLimitExceeded);
   }
+  return absl::OkStatus();
+}
+
+absl::Status VocabularyCall::KeepAnswer() {
+  const int64_t bytes = answer_.size_bytes();
+  if (!task_.result_memory->GrowTo(bytes)) {
+    return Overloaded(reason::kMemoryFull, "the results of the calls under way fill the memory",
+                      task_.retry_after);
+  }
+  task_.result_memory->ShrinkTo(bytes);
   return absl::OkStatus();
 }
 

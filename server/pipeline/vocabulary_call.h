@@ -5,7 +5,7 @@
 //   - Everything is inferred before the first region leaves: an error comes alone.
 //   - Regions leave by falling score, the panoptic map last.
 //   - The model's answer is let go of before the first region leaves: a slow reader
-//     holds run lengths only.
+//     holds run lengths only, and they stay accounted for until the call ends.
 #ifndef SEMSAM_SERVER_PIPELINE_VOCABULARY_CALL_H_
 #define SEMSAM_SERVER_PIPELINE_VOCABULARY_CALL_H_
 
@@ -17,6 +17,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "server/pipeline/byte_budget.h"
 #include "server/pipeline/stream_call.h"
 #include "server/pipeline/vocabulary_regions.h"
@@ -60,6 +61,7 @@ class VocabularyCall final : public StreamCall {
     VocabularyWords words;
     std::unique_ptr<ByteBudget::Reservation> word_memory;
     std::unique_ptr<ByteBudget::Reservation> result_memory;
+    absl::Duration retry_after;  // where that memory turns out too small
     VocabularyOptions options;
   };
 
@@ -74,6 +76,8 @@ class VocabularyCall final : public StreamCall {
   void OnResult(absl::StatusOr<VocabularyResult> result);
   void Infer();
   absl::Status InferAnswer();
+  // From the memory of the model's answer to that of the regions.
+  absl::Status KeepAnswer();
 
   bool Exhausted() const override {
     return next_region_ == answer_.regions.size() && !answer_.panoptic.has_value();

@@ -206,6 +206,15 @@ int64_t PanopticPicture::size_bytes() const {
   return total;
 }
 
+int64_t VocabularyAnswer::size_bytes() const {
+  int64_t total = panoptic.has_value() ? panoptic->size_bytes() : 0;
+  for (const Region& region : regions) {
+    total += static_cast<int64_t>(sizeof(Region) + region.name.size() +
+                                  region.mask.counts.size() * sizeof(uint32_t));
+  }
+  return total;
+}
+
 int64_t VocabularyBytes(const ModelConfig& config, const ImageGeometry& geometry,
                         const VocabularyOptions& options, int64_t words) {
   const int64_t queries = int64_t{config.vocabulary->queries} + config.vocabulary->learned_queries;

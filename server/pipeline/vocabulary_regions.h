@@ -77,6 +77,8 @@ struct PanopticPicture {
 struct VocabularyAnswer {
   std::vector<Region> regions;  // instances and parts by falling score, then the rest
   std::optional<PanopticPicture> panoptic;
+
+  int64_t size_bytes() const;
 };
 
 // Bytes that a call holds at most while it works on an answer of this geometry.

@@ -341,6 +341,29 @@ TEST_F(EngineVocabularyTest, ResultsThatCannotBeHeldAreRefused) {
   ExpectNothingHeld();
 }
 
+TEST_F(EngineVocabularyTest, WhatWaitsForASlowReaderStaysAccountedFor) {
+  mask_bytes_ = size_t{1} << 20;  // each fills the reader's window
+  Start();
+  const ImageReference image = NewImage();
+  vocabularies_.Shut();
+  auto flag = std::make_shared<CancelFlag>();
+  VocabularyLog log;
+  auto handle =
+      engine_->SegmentVocabulary(Words(image, {"left", "right"}), {.cancel = flag}, log.Sink());
+  vocabularies_.WaitForCalls(1);
+  const double whole = std::stod(MetricValue(metrics_, "semsam_result_bytes"));
+  vocabularies_.Open();
+  log.WaitForItems(1);
+  const double waiting = std::stod(MetricValue(metrics_, "semsam_result_bytes"));
+  EXPECT_GT(waiting, 0);
+  EXPECT_LT(waiting, whole / 10) << "run lengths, and the model's answer no more";
+  flag->Cancel();
+  handle->Wake();
+  EXPECT_EQ(log.Wait().status().code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(log.items(), SizeIs(1));
+  ExpectNothingHeld();
+}
+
 TEST_F(EngineVocabularyTest, AnImageWhoseEmbeddingWasEvictedIsEncodedAgain) {
   options_.cache_bytes = 0;
   Start();
