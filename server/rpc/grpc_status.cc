@@ -15,6 +15,8 @@ namespace {
 
 // Status and details share 8 KiB of trailing headers with everything else.
 constexpr size_t kMaxMessageBytes = 512;
+// What gRPC reads as: do not.
+constexpr char kNeverRetry[] = "-1";
 
 // At most kMaxMessageBytes, never cut inside a UTF-8 sequence.
 std::string CutMessage(std::string_view message) {
@@ -74,8 +76,10 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
 
 std::optional<std::string> RetryPushback(const absl::Status& status) {
   const std::optional<absl::Duration> delay = ErrorRetryAfter(status);
-  if (!delay.has_value()) return std::nullopt;
-  return absl::StrCat(absl::ToInt64Milliseconds(*delay));
+  if (delay.has_value()) return absl::StrCat(absl::ToInt64Milliseconds(*delay));
+  // A limit that waiting does not lift; without a word a retry policy would try on.
+  if (absl::IsResourceExhausted(status) && ErrorReason(status).has_value()) return kNeverRetry;
+  return std::nullopt;
 }
 
 }  // namespace semsam

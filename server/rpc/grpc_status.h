@@ -24,7 +24,8 @@ inline constexpr char kRetryPushbackKey[] = "grpc-retry-pushback-ms";
 // ErrorInfo for a reason, BadRequest for a field, RetryInfo for a retry hint.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
-// Value of kRetryPushbackKey for an error that says when to try again.
+// Value of kRetryPushbackKey for an error that says when to try again; negative for a
+// RESOURCE_EXHAUSTED with a reason that says it not, because waiting cannot help.
 std::optional<std::string> RetryPushback(const absl::Status& status);
 
 }  // namespace semsam

@@ -54,6 +54,16 @@ TEST(GrpcStatus, AnOverloadSaysWhenToTryAgain) {
   EXPECT_EQ(RetryPushback(overloaded), "1250");
 }
 
+TEST(GrpcStatus, ALimitThatWaitingDoesNotLiftForbidsRetries) {
+  EXPECT_EQ(RetryPushback(ErrorWithReason(absl::StatusCode::kResourceExhausted,
+                                          reason::kLimitExceeded, "the session is full")),
+            "-1");
+  EXPECT_FALSE(RetryPushback(absl::ResourceExhaustedError("who knows")).has_value());
+  EXPECT_FALSE(RetryPushback(ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
+                                             "elsewhere, at once"))
+                   .has_value());
+}
+
 TEST(GrpcStatus, AnErrorWithoutDetailsHasNone) {
   const grpc::Status status = ToGrpcStatus(absl::InternalError("boom"));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL);
