@@ -1,5 +1,5 @@
-// How long an answer is worth computing: until its deadline passes or its caller
-// walks away.
+// Whose call it is, and how long its answer is worth computing: until the deadline
+// passes or the caller walks away.
 #ifndef SEMSAM_SERVER_BATCHING_CALL_LIMITS_H_
 #define SEMSAM_SERVER_BATCHING_CALL_LIMITS_H_
 
@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/batching/tenant_id.h"
 
 namespace semsam {
 
@@ -24,6 +25,7 @@ class CancelFlag {
 struct CallLimits {
   absl::Time deadline = absl::InfiniteFuture();
   std::shared_ptr<const CancelFlag> cancel;  // null: the caller cannot leave
+  TenantId tenant;
 
   // CANCELLED or DEADLINE_EXCEEDED once the answer is wanted no more, else OK.
   absl::Status Check(absl::Time now) const {

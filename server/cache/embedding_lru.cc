@@ -10,6 +10,7 @@ size_t EmbeddingKeyHash::operator()(const EmbeddingKey& key) const {
   const std::hash<std::string> hash_text;
   size_t hash = hash_text(key.image_sha256);
   const auto mix = [&hash](size_t value) { hash = hash * 1099511628211u + value; };
+  mix(hash_text(key.tenant.name));
   mix(hash_text(key.model_digest));
   mix(hash_text(key.preprocessing));
   mix(static_cast<size_t>(key.network_size.height));

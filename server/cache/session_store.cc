@@ -49,7 +49,7 @@ SessionStore::SessionStore(SessionStoreOptions options, const Clock& clock,
       observer_(observer),
       queries_(options.max_labelled_masks, options.max_mask_query_bytes) {}
 
-absl::StatusOr<SessionInfo> SessionStore::Create(absl::Duration ttl) {
+absl::StatusOr<SessionInfo> SessionStore::Create(const TenantId& tenant, absl::Duration ttl) {
   if (ttl < absl::ZeroDuration()) return InvalidField("ttl", "must not be negative");
   if (ttl > options_.max_ttl) {
     return InvalidField("ttl", absl::StrCat("must not be above ",
@@ -68,6 +68,7 @@ absl::StatusOr<SessionInfo> SessionStore::Create(absl::Duration ttl) {
   }
   const absl::Time now = clock_.Now();
   auto session = std::make_unique<Session>();
+  session->tenant = tenant;
   session->last_possible_expiry = now + options_.max_age;
   session->info.session_id = id;
   session->info.create_time = now;
@@ -82,9 +83,10 @@ absl::StatusOr<SessionInfo> SessionStore::Create(absl::Duration ttl) {
   return info;
 }
 
-absl::StatusOr<SessionInfo> SessionStore::Get(const std::string& session_id) {
+absl::StatusOr<SessionInfo> SessionStore::Get(const TenantId& tenant,
+                                              const std::string& session_id) {
   MutexLock lock(mutex_);
-  SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(session_id));
+  SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(tenant, session_id));
   SessionInfo info = session->info;
   for (const Image& image : session->images) {
     info.images.push_back(image.stored);
@@ -93,10 +95,11 @@ absl::StatusOr<SessionInfo> SessionStore::Get(const std::string& session_id) {
   return info;
 }
 
-absl::StatusOr<StoredImage> SessionStore::FindImage(const std::string& session_id,
+absl::StatusOr<StoredImage> SessionStore::FindImage(const TenantId& tenant,
+                                                    const std::string& session_id,
                                                     const std::string& image_id) {
   MutexLock lock(mutex_);
-  SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(session_id));
+  SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(tenant, session_id));
   for (Image& image : session->images) {
     if (image.stored.image_id != image_id) continue;
     if (image.stored.bytes != nullptr) retained_.splice(retained_.end(), retained_, image.retained);
@@ -105,16 +108,17 @@ absl::StatusOr<StoredImage> SessionStore::FindImage(const std::string& session_i
   return ImageNotFound(image_id, /*sha256_hex=*/"");
 }
 
-absl::Status SessionStore::Delete(const std::string& session_id) {
+absl::Status SessionStore::Delete(const TenantId& tenant, const std::string& session_id) {
   MutexLock lock(mutex_);
-  SEMSAM_RETURN_IF_ERROR(Use(session_id).status());
+  SEMSAM_RETURN_IF_ERROR(Use(tenant, session_id).status());
   End(session_id, SessionEnd::kDeleted);
   return absl::OkStatus();
 }
 
-absl::Status SessionStore::CheckRoom(const std::string& session_id, std::string_view sha256) {
+absl::Status SessionStore::CheckRoom(const TenantId& tenant, const std::string& session_id,
+                                     std::string_view sha256) {
   MutexLock lock(mutex_);
-  SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(session_id));
+  SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(tenant, session_id));
   const bool replaces =
       std::any_of(session->images.begin(), session->images.end(), [&](const Image& held) {
         return sha256.empty() ? held.stored.bytes == nullptr : held.stored.sha256 == sha256;
@@ -122,13 +126,14 @@ absl::Status SessionStore::CheckRoom(const std::string& session_id, std::string_
   return replaces ? absl::OkStatus() : RoomLocked(*session);
 }
 
-absl::StatusOr<StoredImage> SessionStore::AddImage(const std::string& session_id,
+absl::StatusOr<StoredImage> SessionStore::AddImage(const TenantId& tenant,
+                                                   const std::string& session_id,
                                                    StoredImage image) {
   SEMSAM_ASSIGN_OR_RETURN(std::string id, RandomHexId(kImageIdBits));
   std::shared_ptr<const std::string> bytes = std::exchange(image.bytes, nullptr);
 
   MutexLock lock(mutex_);
-  SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(session_id));
+  SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(tenant, session_id));
   const auto same =
       std::find_if(session->images.begin(), session->images.end(),
                    [&](const Image& held) { return held.stored.sha256 == image.sha256; });
@@ -144,19 +149,24 @@ absl::StatusOr<StoredImage> SessionStore::AddImage(const std::string& session_id
   return session->images.back().stored;
 }
 
-uint64_t SessionStore::RetainQuery(const std::string& session_id, absl::Span<const float> query) {
+uint64_t SessionStore::RetainQuery(const TenantId& tenant, const std::string& session_id,
+                                   absl::Span<const float> query) {
   MutexLock lock(mutex_);
   const auto found = sessions_.find(session_id);
-  if (found == sessions_.end() || clock_.Now() >= found->second->info.expire_time) return 0;
+  if (found == sessions_.end() || found->second->tenant != tenant ||
+      clock_.Now() >= found->second->info.expire_time) {
+    return 0;
+  }
   const uint64_t id = queries_.Add(found->second->masks, query);
   if (observer_ != nullptr) observer_->OnMaskQueryBytes(queries_.bytes());
   return id;
 }
 
-absl::StatusOr<std::vector<float>> SessionStore::FindQueries(const std::string& session_id,
+absl::StatusOr<std::vector<float>> SessionStore::FindQueries(const TenantId& tenant,
+                                                             const std::string& session_id,
                                                              absl::Span<const uint64_t> mask_ids) {
   MutexLock lock(mutex_);
-  SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(session_id));
+  SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(tenant, session_id));
   std::vector<float> rows;
   for (size_t i = 0; i < mask_ids.size(); ++i) {
     const absl::Span<const float> query = queries_.Find(session->masks, mask_ids[i]);
@@ -180,9 +190,10 @@ int64_t SessionStore::retained_bytes() const {
   return retained_bytes_;
 }
 
-absl::StatusOr<SessionStore::Session*> SessionStore::Use(const std::string& session_id) {
+absl::StatusOr<SessionStore::Session*> SessionStore::Use(const TenantId& tenant,
+                                                         const std::string& session_id) {
   const auto found = sessions_.find(session_id);
-  if (found == sessions_.end()) return SessionNotFound();
+  if (found == sessions_.end() || found->second->tenant != tenant) return SessionNotFound();
   Session& session = *found->second;
   const absl::Time now = clock_.Now();
   if (now >= session.info.expire_time) {

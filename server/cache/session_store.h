@@ -2,7 +2,8 @@
 //
 // Guarantees
 //   - A session id carries 160 random bits from the kernel; an unknown, deleted
-//     or expired id is NOT_FOUND and nothing tells the three apart.
+//     or expired id, or that of another tenant, is NOT_FOUND and nothing tells the
+//     four apart. Only a use by its own tenant renews a lease.
 //   - Each use renews the lease by its ttl, never beyond max_age from creation.
 //     An expired session is never served, whether it was swept yet or not.
 //   - The uploaded bytes are retained (so that an evicted embedding can be made
@@ -31,6 +32,7 @@
 #include "model/base/clock.h"
 #include "model/base/mutex.h"
 #include "model/base/types.h"
+#include "server/batching/tenant_id.h"
 #include "server/cache/mask_queries.h"
 
 namespace semsam {
@@ -88,32 +90,37 @@ class SessionStore {
 
   // `ttl` 0 takes the default. INVALID_ARGUMENT (`ttl`) if it is negative or above
   // max_ttl; RESOURCE_EXHAUSTED when max_sessions live.
-  absl::StatusOr<SessionInfo> Create(absl::Duration ttl);
+  absl::StatusOr<SessionInfo> Create(const TenantId& tenant, absl::Duration ttl);
 
   // Each counts as a use.
-  absl::StatusOr<SessionInfo> Get(const std::string& session_id);
-  absl::StatusOr<StoredImage> FindImage(const std::string& session_id, const std::string& image_id);
+  absl::StatusOr<SessionInfo> Get(const TenantId& tenant, const std::string& session_id);
+  absl::StatusOr<StoredImage> FindImage(const TenantId& tenant, const std::string& session_id,
+                                        const std::string& image_id);
 
-  absl::Status Delete(const std::string& session_id);
+  absl::Status Delete(const TenantId& tenant, const std::string& session_id);
 
   // OK if the session lives and AddImage may take an image with this digest; counts as
   // a use. In a full session that is one that it lists. Where the digest is not known
   // yet (empty), an image whose bytes had to make room is reason enough: it may be
   // that one, and AddImage decides.
-  absl::Status CheckRoom(const std::string& session_id, std::string_view sha256);
+  absl::Status CheckRoom(const TenantId& tenant, const std::string& session_id,
+                         std::string_view sha256);
 
   // Adds `image` and gives it an id. An image with the same digest is replaced
   // and keeps its id. RESOURCE_EXHAUSTED when the session is full.
-  absl::StatusOr<StoredImage> AddImage(const std::string& session_id, StoredImage image);
+  absl::StatusOr<StoredImage> AddImage(const TenantId& tenant, const std::string& session_id,
+                                       StoredImage image);
 
   // Keeps the query embedding of a mask that the session got; the mask's id, or 0 if
   // it is not kept: the session is gone, or the bounds allow none. No use: work that
   // was asked for long ago does not keep a session alive.
-  uint64_t RetainQuery(const std::string& session_id, absl::Span<const float> query);
+  uint64_t RetainQuery(const TenantId& tenant, const std::string& session_id,
+                       absl::Span<const float> query);
 
   // The embeddings of `mask_ids`, one after the other. NOT_FOUND names the first
   // that is not held, `mask_ids[i]`. Counts as a use.
-  absl::StatusOr<std::vector<float>> FindQueries(const std::string& session_id,
+  absl::StatusOr<std::vector<float>> FindQueries(const TenantId& tenant,
+                                                 const std::string& session_id,
                                                  absl::Span<const uint64_t> mask_ids);
 
   // Ends what expired; returns how many sessions.
@@ -132,13 +139,15 @@ class SessionStore {
     RetainedOrder::iterator retained;  // valid while stored.bytes is set
   };
   struct Session {
+    TenantId tenant;
     SessionInfo info;  // without images
     absl::Time last_possible_expiry;
     std::list<Image> images;  // in order of upload; addresses stay
     MaskQueries::Shelf masks;
   };
 
-  absl::StatusOr<Session*> Use(const std::string& session_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<Session*> Use(const TenantId& tenant, const std::string& session_id)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RoomLocked(const Session& session) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End(const std::string& session_id, SessionEnd cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int SweepLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -135,20 +135,21 @@ absl::Status Engine::CheckNotDraining() const {
   return draining_.load(std::memory_order_acquire) ? Draining() : absl::OkStatus();
 }
 
-absl::StatusOr<SessionInfo> Engine::CreateSession(absl::Duration ttl) {
+absl::StatusOr<SessionInfo> Engine::CreateSession(const TenantId& tenant, absl::Duration ttl) {
   SEMSAM_RETURN_IF_ERROR(CheckNotDraining());
-  return sessions_.Create(ttl);
+  return sessions_.Create(tenant, ttl);
 }
 
-absl::StatusOr<SessionInfo> Engine::GetSession(const std::string& session_id) {
-  return sessions_.Get(session_id);
+absl::StatusOr<SessionInfo> Engine::GetSession(const TenantId& tenant,
+                                               const std::string& session_id) {
+  return sessions_.Get(tenant, session_id);
 }
 
-absl::Status Engine::DeleteSession(const std::string& session_id) {
-  return sessions_.Delete(session_id);
+absl::Status Engine::DeleteSession(const TenantId& tenant, const std::string& session_id) {
+  return sessions_.Delete(tenant, session_id);
 }
 
-absl::StatusOr<ImageUpload> Engine::BeginUpload(UploadHeader header) {
+absl::StatusOr<ImageUpload> Engine::BeginUpload(const TenantId& tenant, UploadHeader header) {
   SEMSAM_RETURN_IF_ERROR(CheckNotDraining());
   SEMSAM_ASSIGN_OR_RETURN(ImageUpload upload,
                           ImageUpload::Begin(std::move(header),
@@ -156,7 +157,8 @@ absl::StatusOr<ImageUpload> Engine::BeginUpload(UploadHeader header) {
                                               .max_chunk_bytes = options_.max_chunk_bytes,
                                               .retry_after = options_.retry_after},
                                              upload_budget_));
-  SEMSAM_RETURN_IF_ERROR(sessions_.CheckRoom(upload.session_id(), upload.announced_sha256()));
+  SEMSAM_RETURN_IF_ERROR(
+      sessions_.CheckRoom(tenant, upload.session_id(), upload.announced_sha256()));
   return upload;
 }
 
@@ -188,9 +190,10 @@ void Engine::CompleteUpload(UploadCall& call, absl::StatusOr<EmbeddingCache::Fou
   if (!found.ok()) return call.done(NameImageField(std::move(found).status(), "chunk"));
   found->embedding.reset();  // no longer in use
   absl::StatusOr<StoredImage> stored =
-      sessions_.AddImage(call.upload.session_id(), {.sha256 = call.image.sha256,
-                                                    .geometry = call.image.geometry,
-                                                    .bytes = std::move(call.image.bytes)});
+      sessions_.AddImage(call.limits.tenant, call.upload.session_id(),
+                         {.sha256 = call.image.sha256,
+                          .geometry = call.image.geometry,
+                          .bytes = std::move(call.image.bytes)});
   if (!stored.ok()) return call.done(std::move(stored).status());
   stored->bytes = nullptr;
   call.done(UploadedImage{.image = *std::move(stored),

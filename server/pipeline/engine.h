@@ -9,6 +9,7 @@
 //   - Every queue, cache and buffer is bounded (EngineOptions); what does not fit
 //     is refused before work is done for it, with a hint when to try again.
 //   - Time enters through the Clock; expiry of what waits is driven by Tick.
+//   - A call sees the sessions and the embeddings of its tenant alone.
 // Thread-safe.
 #ifndef SEMSAM_SERVER_PIPELINE_ENGINE_H_
 #define SEMSAM_SERVER_PIPELINE_ENGINE_H_
@@ -26,6 +27,7 @@
 #include "model/base/clock.h"
 #include "model/segmenter.h"
 #include "server/batching/call_limits.h"
+#include "server/batching/tenant_id.h"
 #include "server/cache/embedding_cache.h"
 #include "server/cache/session_store.h"
 #include "server/cache/text_cache.h"
@@ -94,12 +96,12 @@ class Engine {
                                                         const Clock& clock, Metrics& metrics);
   ~Engine();
 
-  absl::StatusOr<SessionInfo> CreateSession(absl::Duration ttl);
-  absl::StatusOr<SessionInfo> GetSession(const std::string& session_id);
-  absl::Status DeleteSession(const std::string& session_id);
+  absl::StatusOr<SessionInfo> CreateSession(const TenantId& tenant, absl::Duration ttl);
+  absl::StatusOr<SessionInfo> GetSession(const TenantId& tenant, const std::string& session_id);
+  absl::Status DeleteSession(const TenantId& tenant, const std::string& session_id);
 
   // Starts an upload into a session that lives and has room, or lists this very image.
-  absl::StatusOr<ImageUpload> BeginUpload(UploadHeader header);
+  absl::StatusOr<ImageUpload> BeginUpload(const TenantId& tenant, UploadHeader header);
   // All bytes came: reads, encodes and adds the image to its session.
   void FinishUpload(ImageUpload upload, CallLimits limits, UploadDone done);
 
@@ -153,20 +155,21 @@ class Engine {
     std::vector<Prompt> prompts;
     LabelPlan labels;
   };
-  absl::StatusOr<Admitted> Admit(const SegmentRequest& request);
+  absl::StatusOr<Admitted> Admit(const SegmentRequest& request, const TenantId& tenant);
   absl::StatusOr<std::shared_ptr<RefreshCall>> AdmitRefresh(const RefreshLabelsRequest& request,
                                                             CallLimits& limits, RefreshDone& done);
   struct AdmittedVocabulary {
     CallGate::Ticket ticket;
     VocabularyCall::Task task;
   };
-  absl::StatusOr<AdmittedVocabulary> Admit(const VocabularyCallRequest& request);
+  absl::StatusOr<AdmittedVocabulary> Admit(const VocabularyCallRequest& request,
+                                           const TenantId& tenant);
   absl::StatusOr<VocabularyWords> CleanVocabulary(const VocabularyCallRequest& request) const;
   struct AdmittedGenerate {
     CallGate::Ticket ticket;
     GenerateCall::Task task;
   };
-  absl::StatusOr<AdmittedGenerate> Admit(const GenerateRequest& request);
+  absl::StatusOr<AdmittedGenerate> Admit(const GenerateRequest& request, const TenantId& tenant);
   // Sets the memory of a call's results aside; `field` is what could make it smaller.
   absl::StatusOr<std::unique_ptr<ByteBudget::Reservation>> ReserveResult(int64_t bytes,
                                                                          const char* field);

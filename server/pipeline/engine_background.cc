@@ -90,12 +90,13 @@ absl::StatusOr<VocabularyWords> Engine::CleanVocabulary(
   return words;
 }
 
-absl::StatusOr<Engine::AdmittedVocabulary> Engine::Admit(const VocabularyCallRequest& request) {
+absl::StatusOr<Engine::AdmittedVocabulary> Engine::Admit(const VocabularyCallRequest& request,
+                                                         const TenantId& tenant) {
   const ModelConfig& config = model().config;
   SEMSAM_RETURN_IF_ERROR(CheckNotDraining());
   SEMSAM_RETURN_IF_ERROR(ValidateVocabulary(request, config, options_.vocabulary));
-  SEMSAM_ASSIGN_OR_RETURN(StoredImage stored,
-                          sessions_.FindImage(request.image.session_id, request.image.image_id));
+  SEMSAM_ASSIGN_OR_RETURN(StoredImage stored, sessions_.FindImage(tenant, request.image.session_id,
+                                                                  request.image.image_id));
   SEMSAM_ASSIGN_OR_RETURN(CallGate::Ticket ticket, background_gate_.Admit(/*queries=*/0));
   VocabularyCall::Task task{
       .image_id = stored.image_id, .retry_after = options_.retry_after, .options = request.options};
@@ -112,7 +113,7 @@ absl::StatusOr<Engine::AdmittedVocabulary> Engine::Admit(const VocabularyCallReq
 
 std::shared_ptr<StreamHandle> Engine::SegmentVocabulary(const VocabularyCallRequest& request,
                                                         CallLimits limits, VocabularySink sink) {
-  absl::StatusOr<AdmittedVocabulary> admitted = Admit(request);
+  absl::StatusOr<AdmittedVocabulary> admitted = Admit(request, limits.tenant);
   if (!admitted.ok()) {
     sink.on_done(std::move(admitted).status());
     return nullptr;
@@ -126,7 +127,8 @@ std::shared_ptr<StreamHandle> Engine::SegmentVocabulary(const VocabularyCallRequ
   return call;
 }
 
-absl::StatusOr<Engine::AdmittedGenerate> Engine::Admit(const GenerateRequest& request) {
+absl::StatusOr<Engine::AdmittedGenerate> Engine::Admit(const GenerateRequest& request,
+                                                       const TenantId& tenant) {
   const ModelConfig& config = model().config;
   SEMSAM_RETURN_IF_ERROR(CheckNotDraining());
   if (!config.capabilities.click_prompts) {
@@ -134,8 +136,8 @@ absl::StatusOr<Engine::AdmittedGenerate> Engine::Admit(const GenerateRequest& re
                            "the loaded model takes no prompts");
   }
   SEMSAM_RETURN_IF_ERROR(ValidateGenerate(request.options, config, options_.generate));
-  SEMSAM_ASSIGN_OR_RETURN(StoredImage stored,
-                          sessions_.FindImage(request.image.session_id, request.image.image_id));
+  SEMSAM_ASSIGN_OR_RETURN(StoredImage stored, sessions_.FindImage(tenant, request.image.session_id,
+                                                                  request.image.image_id));
   SEMSAM_ASSIGN_OR_RETURN(CallGate::Ticket ticket, background_gate_.Admit(/*queries=*/0));
   GenerateCall::Task task{.session_id = request.image.session_id,
                           .image_id = stored.image_id,
@@ -150,7 +152,7 @@ absl::StatusOr<Engine::AdmittedGenerate> Engine::Admit(const GenerateRequest& re
 
 std::shared_ptr<StreamHandle> Engine::GenerateMasks(const GenerateRequest& request,
                                                     CallLimits limits, GenerateSink sink) {
-  absl::StatusOr<AdmittedGenerate> admitted = Admit(request);
+  absl::StatusOr<AdmittedGenerate> admitted = Admit(request, limits.tenant);
   if (!admitted.ok()) {
     sink.on_done(std::move(admitted).status());
     return nullptr;

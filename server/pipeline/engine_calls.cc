@@ -18,7 +18,8 @@ absl::StatusOr<LabelPlan> Engine::Plan(const LabelOptions& labels) {
   return PlanLabels(labels, model(), options_.words, word_budget_, options_.retry_after);
 }
 
-absl::StatusOr<Engine::Admitted> Engine::Admit(const SegmentRequest& request) {
+absl::StatusOr<Engine::Admitted> Engine::Admit(const SegmentRequest& request,
+                                               const TenantId& tenant) {
   const ModelConfig& config = model().config;
   SEMSAM_RETURN_IF_ERROR(CheckNotDraining());
   SEMSAM_RETURN_IF_ERROR(ValidatePrompts(request.prompts, config, options_.prompts));
@@ -26,8 +27,8 @@ absl::StatusOr<Engine::Admitted> Engine::Admit(const SegmentRequest& request) {
   StoredImage stored;
   std::vector<Prompt> prompts;
   if (const auto* reference = std::get_if<ImageReference>(&request.image)) {
-    SEMSAM_ASSIGN_OR_RETURN(stored,
-                            sessions_.FindImage(reference->session_id, reference->image_id));
+    SEMSAM_ASSIGN_OR_RETURN(
+        stored, sessions_.FindImage(tenant, reference->session_id, reference->image_id));
     SEMSAM_ASSIGN_OR_RETURN(prompts,
                             ToModelPrompts(request.prompts, stored.geometry.original, config));
   } else if (std::get<std::string>(request.image).empty()) {
@@ -45,7 +46,7 @@ absl::StatusOr<Engine::Admitted> Engine::Admit(const SegmentRequest& request) {
 
 std::shared_ptr<StreamHandle> Engine::Segment(SegmentRequest request, CallLimits limits,
                                               SegmentSink sink) {
-  absl::StatusOr<Admitted> admitted = Admit(request);
+  absl::StatusOr<Admitted> admitted = Admit(request, limits.tenant);
   if (!admitted.ok()) {
     sink.on_done(std::move(admitted).status());
     return nullptr;
@@ -83,8 +84,9 @@ absl::StatusOr<std::shared_ptr<RefreshCall>> Engine::AdmitRefresh(
   SEMSAM_ASSIGN_OR_RETURN(CallGate::Ticket ticket, gate_.Admit(/*queries=*/0));
   SEMSAM_ASSIGN_OR_RETURN(LabelPlan labels, Plan(request.labels));
   if (!labels.wanted()) return InvalidField("labels", "needs a list of words");
-  SEMSAM_ASSIGN_OR_RETURN(std::vector<float> queries,
-                          sessions_.FindQueries(request.session_id, request.mask_ids));
+  SEMSAM_ASSIGN_OR_RETURN(
+      std::vector<float> queries,
+      sessions_.FindQueries(limits.tenant, request.session_id, request.mask_ids));
   RefreshCall::Task task{.queries = std::move(queries),
                          .masks = request.mask_ids.size(),
                          .labels = std::move(labels),

@@ -45,7 +45,8 @@ absl::StatusOr<ImageSource> ImageEncoder::Identify(std::shared_ptr<const std::st
 
 void ImageEncoder::Ensure(const ImageSource& source, const CallLimits& limits, Thread thread,
                           StageTimings& timings, EmbeddingCache::Callback done) {
-  const EmbeddingKey key{.model_digest = model_.digest,
+  const EmbeddingKey key{.tenant = limits.tenant,
+                         .model_digest = model_.digest,
                          .preprocessing = preprocessing_,
                          .network_size = source.geometry.network,
                          .image_sha256 = source.sha256};

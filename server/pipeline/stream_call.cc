@@ -80,7 +80,7 @@ absl::Status StreamCall::LabelAndRetain(const LabelPlan& plan, const std::string
     parts_.metrics.RecordStage(Stage::kLabels, took);
   }
   if (!session_id.empty() && CanLabel(parts_.config())) {
-    mask.mask_id = parts_.sessions.RetainQuery(session_id, query);
+    mask.mask_id = parts_.sessions.RetainQuery(limits_.tenant, session_id, query);
   }
   return absl::OkStatus();
 }

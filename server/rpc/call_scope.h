@@ -43,6 +43,7 @@ class CallScope {
   CallScope& operator=(const CallScope&) = delete;
 
   const RpcParts& parts() const { return parts_; }
+  // Of the one tenant that there is: no client says which it is.
   const CallLimits& limits() const { return limits_; }
   const std::string& request_id() const { return request_id_; }
   // True where the engine's deadline comes before the client's own, so that gRPC

@@ -85,13 +85,13 @@ class Service final : public RawService {
   // For handlers that answer at once.
   template <typename Request, typename Response>
   UnaryReactor* Answer(Method method, Context& context,
-                       absl::Status (*handler)(const RpcParts&, const Request&, Response&),
+                       absl::Status (*handler)(const CallScope&, const Request&, Response&),
                        const Bytes& bytes, Bytes& answer) {
     CallScope scope(parts_, method, context);
     Request request;
     Response response;
     absl::Status status = ParseMessage(bytes, request);
-    if (status.ok()) status = handler(parts_, request, response);
+    if (status.ok()) status = handler(scope, request, response);
     if (status.ok()) answer = SerializeMessage(response);
     UnaryReactor* reactor = context.DefaultReactor();
     reactor->Finish(scope.End(status));

@@ -8,13 +8,13 @@
 
 namespace semsam {
 
-absl::Status GetServerInfo(const RpcParts& parts, const v1::GetServerInfoRequest& request,
+absl::Status GetServerInfo(const CallScope& scope, const v1::GetServerInfoRequest& request,
                            v1::GetServerInfoResponse& response);
-absl::Status CreateSession(const RpcParts& parts, const v1::CreateSessionRequest& request,
+absl::Status CreateSession(const CallScope& scope, const v1::CreateSessionRequest& request,
                            v1::CreateSessionResponse& response);
-absl::Status GetSession(const RpcParts& parts, const v1::GetSessionRequest& request,
+absl::Status GetSession(const CallScope& scope, const v1::GetSessionRequest& request,
                         v1::GetSessionResponse& response);
-absl::Status DeleteSession(const RpcParts& parts, const v1::DeleteSessionRequest& request,
+absl::Status DeleteSession(const CallScope& scope, const v1::DeleteSessionRequest& request,
                            v1::DeleteSessionResponse& response);
 
 }  // namespace semsam

@@ -54,7 +54,7 @@ class UploadReactor final : public grpc::ServerReadReactor<v1::UploadImageReques
           return InvalidField("header", "only the first message has one", reason::kUploadProtocol);
         }
         absl::StatusOr<ImageUpload> upload =
-            scope_.parts().engine.BeginUpload(FromProto(message_.header()));
+            scope_.parts().engine.BeginUpload(scope_.limits().tenant, FromProto(message_.header()));
         if (!upload.ok()) return std::move(upload).status();
         upload_.emplace(*std::move(upload));
         return absl::OkStatus();

@@ -36,7 +36,7 @@ ARROWS = {
     "model/tools/eval": ["model/tools", "model/data", "model/evaluation", "model/text"],
     "model/tools/train": ["model/tools", "model/training", "model/cook"],
     "server/batching": ["model/base"],
-    "server/cache": ["model/segmenter.h"],
+    "server/cache": ["model/segmenter.h", "server/batching"],
     "server/metrics": ["model/base"],
     "server/pipeline": [
         "model/image",

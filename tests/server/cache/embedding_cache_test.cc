@@ -111,6 +111,9 @@ TEST(EmbeddingCache, EveryPartOfTheKeyTellsEmbeddingsApart) {
   other = Key("a", {640, 800});
   other.preprocessing = "another";
   EXPECT_EQ(Peek(cache, other), nullptr);
+  other = Key("a", {640, 800});
+  other.tenant.name = "another";
+  EXPECT_EQ(Peek(cache, other), nullptr);
 }
 
 TEST(EmbeddingCache, ConcurrentMissesMakeOneFlight) {

@@ -147,14 +147,14 @@ class EngineFixture : public ::testing::Test {
   }
 
   std::string NewSession() {
-    auto session = engine_->CreateSession(absl::ZeroDuration());
+    auto session = engine_->CreateSession({}, absl::ZeroDuration());
     EXPECT_TRUE(session.ok()) << session.status();
     return session.ok() ? session->session_id : "";
   }
 
   void StartUpload(const std::string& session, const std::string& bytes, UploadLog& log,
                    CallLimits limits = {}) {
-    auto upload = engine_->BeginUpload({.session_id = session});
+    auto upload = engine_->BeginUpload(limits.tenant, {.session_id = session});
     ASSERT_TRUE(upload.ok()) << upload.status();
     ASSERT_TRUE(upload->Append(bytes).ok());
     engine_->FinishUpload(*std::move(upload), std::move(limits), log.Done());

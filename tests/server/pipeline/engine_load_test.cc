@@ -286,7 +286,7 @@ TEST_F(EngineLoadTest, DeadlinesAreSetAndCapped) {
 TEST_F(EngineLoadTest, DrainingRefusesNewWorkAndFinishesWhatRuns) {
   Start();
   const ImageReference image = NewImage();
-  auto begun = engine_->BeginUpload({.session_id = image.session_id});
+  auto begun = engine_->BeginUpload({}, {.session_id = image.session_id});
   ASSERT_TRUE(begun.ok());
   decodes_.Shut();
   SegmentLog running;
@@ -294,9 +294,9 @@ TEST_F(EngineLoadTest, DrainingRefusesNewWorkAndFinishesWhatRuns) {
   engine_->StartDrain();
   SegmentLog refused;
   EXPECT_EQ(ErrorReason(Segment(ClickOn(image), refused).status()), reason::kDraining);
-  EXPECT_EQ(engine_->CreateSession(absl::ZeroDuration()).status().code(),
+  EXPECT_EQ(engine_->CreateSession({}, absl::ZeroDuration()).status().code(),
             absl::StatusCode::kUnavailable);
-  EXPECT_EQ(ErrorReason(engine_->BeginUpload({.session_id = image.session_id}).status()),
+  EXPECT_EQ(ErrorReason(engine_->BeginUpload({}, {.session_id = image.session_id}).status()),
             reason::kDraining);
   decodes_.Open();
   EXPECT_TRUE(running.Wait().ok());

@@ -129,7 +129,7 @@ TEST_F(EngineUploadTest, AFullSessionTakesAnImageBackThatItLost) {
   std::string upper = Sha256Hex(bytes);
   for (char& c : upper) c = static_cast<char>(std::toupper(c));
   for (const std::string& announced : {upper, std::string()}) {
-    auto upload = engine_->BeginUpload({.session_id = image.session_id, .sha256 = announced});
+    auto upload = engine_->BeginUpload({}, {.session_id = image.session_id, .sha256 = announced});
     ASSERT_TRUE(upload.ok()) << upload.status();
     ASSERT_TRUE(upload->Append(bytes).ok());
     UploadLog log;
@@ -139,7 +139,7 @@ TEST_F(EngineUploadTest, AFullSessionTakesAnImageBackThatItLost) {
     EXPECT_EQ(again->image.image_id, image.image_id);
   }
   const std::string stranger = Sha256Hex("another image");
-  EXPECT_EQ(ErrorReason(engine_->BeginUpload({image.session_id, 0, stranger}).status()),
+  EXPECT_EQ(ErrorReason(engine_->BeginUpload({}, {image.session_id, 0, stranger}).status()),
             reason::kLimitExceeded);
   EXPECT_EQ(Upload(image.session_id, FakeImageBytes(80, 64, "other")).status().code(),
             absl::StatusCode::kResourceExhausted);
@@ -155,26 +155,26 @@ TEST_F(EngineUploadTest, WhatDoesNotMatchItsAnnouncementIsRefused) {
     return ErrorField(status).value_or("-") + " " + ErrorReason(status).value_or("-");
   };
 
-  EXPECT_EQ(field_and_reason(engine_->BeginUpload({session, 101, ""}).status()),
+  EXPECT_EQ(field_and_reason(engine_->BeginUpload({}, {session, 101, ""}).status()),
             "header.total_bytes IMAGE_TOO_LARGE");
-  EXPECT_EQ(field_and_reason(engine_->BeginUpload({session, ~uint64_t{0}, ""}).status()),
+  EXPECT_EQ(field_and_reason(engine_->BeginUpload({}, {session, ~uint64_t{0}, ""}).status()),
             "header.total_bytes IMAGE_TOO_LARGE");
-  EXPECT_EQ(field_and_reason(engine_->BeginUpload({session, 0, "xyz"}).status()),
+  EXPECT_EQ(field_and_reason(engine_->BeginUpload({}, {session, 0, "xyz"}).status()),
             "header.sha256 INVALID_ARGUMENT_FIELD");
-  EXPECT_EQ(ErrorReason(engine_->BeginUpload({"nobody", 0, ""}).status()),
+  EXPECT_EQ(ErrorReason(engine_->BeginUpload({}, {"nobody", 0, ""}).status()),
             reason::kSessionNotFound);
 
-  auto upload = engine_->BeginUpload({session, 0, ""});
+  auto upload = engine_->BeginUpload({}, {session, 0, ""});
   EXPECT_EQ(field_and_reason(upload->Append(std::string(41, 'x'))), "chunk UPLOAD_PROTOCOL");
   EXPECT_TRUE(upload->Append(std::string(40, 'x')).ok());
   EXPECT_TRUE(upload->Append(std::string(40, 'x')).ok());
   EXPECT_EQ(field_and_reason(upload->Append(std::string(40, 'x'))), "chunk IMAGE_TOO_LARGE");
 
-  auto announced = engine_->BeginUpload({session, 5, ""});
+  auto announced = engine_->BeginUpload({}, {session, 5, ""});
   EXPECT_EQ(field_and_reason(announced->Append("123456")), "chunk UPLOAD_PROTOCOL");
 
   const auto finish = [&](UploadHeader header, const std::string& sent) {
-    auto started = engine_->BeginUpload(std::move(header));
+    auto started = engine_->BeginUpload({}, std::move(header));
     EXPECT_TRUE(started.ok() && started->Append(sent).ok());
     UploadLog log;
     engine_->FinishUpload(*std::move(started), {}, log.Done());
@@ -200,9 +200,9 @@ TEST_F(EngineUploadTest, UploadsTogetherAreBoundedAndGiveTheirBytesBack) {
   const std::string session = NewSession();
   const std::string mebibyte(1 << 20, 'x');
   {
-    auto first = engine_->BeginUpload({session});
-    auto second = engine_->BeginUpload({session});
-    auto third = engine_->BeginUpload({session});
+    auto first = engine_->BeginUpload({}, {session});
+    auto second = engine_->BeginUpload({}, {session});
+    auto third = engine_->BeginUpload({}, {session});
     EXPECT_TRUE(first->Append(mebibyte).ok());
     EXPECT_TRUE(second->Append(mebibyte).ok());
     const absl::Status status = third->Append("x");
@@ -220,7 +220,7 @@ TEST_F(EngineUploadTest, ASessionThatEndsDuringItsUploadIsNotFound) {
   UploadLog log;
   StartUpload(session, FakeImageBytes(80, 64), log);
   encodes_.WaitForCalls(1);
-  ASSERT_TRUE(engine_->DeleteSession(session).ok());
+  ASSERT_TRUE(engine_->DeleteSession({}, session).ok());
   encodes_.Open();
   EXPECT_EQ(ErrorReason(log.Wait().status()), reason::kSessionNotFound);
 }
@@ -234,7 +234,7 @@ TEST_F(EngineUploadTest, AFailedEncodeIsToldAndNotRemembered) {
   const std::string session = NewSession();
   EXPECT_EQ(Upload(session, FakeImageBytes(80, 64)).status().code(),
             absl::StatusCode::kResourceExhausted);
-  EXPECT_TRUE(engine_->GetSession(session)->images.empty());
+  EXPECT_TRUE(engine_->GetSession({}, session)->images.empty());
   EXPECT_TRUE(Upload(session, FakeImageBytes(80, 64)).ok());
 }
 

@@ -397,7 +397,7 @@ TEST_F(EngineWordsTest, MasksThatAreNotHeldAreNamed) {
   EXPECT_EQ(ErrorField(evicted), "mask_ids[1]");
   EXPECT_EQ(ErrorField(Refresh(NewSession(), {fresh[0]}, labels).status()), "mask_ids[0]");
   EXPECT_EQ(ErrorReason(Refresh("nobody", {fresh[0]}, labels).status()), reason::kSessionNotFound);
-  ASSERT_TRUE(engine_->DeleteSession(image.session_id).ok());
+  ASSERT_TRUE(engine_->DeleteSession({}, image.session_id).ok());
   EXPECT_EQ(MetricValue(metrics_, "semsam_mask_query_bytes"), "0");
 }
 
