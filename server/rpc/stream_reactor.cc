@@ -1,5 +1,7 @@
 #include "server/rpc/stream_reactor.h"
 
+#include <utility>
+
 #include "server/rpc/wire.h"
 
 namespace semsam {
@@ -51,21 +53,8 @@ void StreamReactor::HandleSlot::Wake() {
   if (handle != nullptr) handle->Wake();
 }
 
-// Whoever changes the state decides in the same breath: once the lock is gone,
-// another thread may send the status, and with it end the reactor.
-StreamReactor::Step StreamReactor::NextStep() {
-  if (writing_) return {};
-  if (broken_) pending_.clear();
-  if (!pending_.empty()) {
-    writing_ = true;
-    return {.write = &pending_.front().message};  // a deque's elements stay in place
-  }
-  return {.end = std::exchange(end_, std::nullopt)};
-}
-
-// Outside the lock, because gRPC may call back from here, and only with a step to
-// take: without one the reactor may be gone.
-void StreamReactor::Take(const Step& step) {
+// Only with a step to take: without one the reactor may be gone.
+void StreamReactor::Take(const SendQueue::Step& step) {
   if (step.write != nullptr) {
     StartWrite(step.write);
   } else if (step.end.has_value()) {
@@ -75,54 +64,24 @@ void StreamReactor::Take(const Step& step) {
 
 void StreamReactor::OnWriteDone(bool ok) {
   const std::shared_ptr<HandleSlot> slot = slot_;
-  int64_t written_bytes = 0;
-  Step step;
-  {
-    MutexLock lock(mutex_);
-    written_bytes = pending_.front().window_bytes;
-    pending_.pop_front();
-    writing_ = false;
-    // After one failed write no other can succeed.
-    if (!ok) broken_ = true;
-    step = NextStep();
-  }
+  const SendQueue::Written written = queue_.OnWritten(ok);
   if (!ok) Leave();
-  slot->Consumed(written_bytes);
-  if (step.any()) Take(step);
+  slot->Consumed(written.window_bytes);
+  if (written.next.any()) Take(written.next);
 }
 
 void StreamReactor::Send(const google::protobuf::Message& message, int64_t window_bytes) {
-  Pending next{.message = SerializeMessage(message), .window_bytes = window_bytes};
-  Step step;
-  {
-    MutexLock lock(mutex_);
-    pending_.push_back(std::move(next));
-    step = NextStep();
-  }
+  const SendQueue::Step step = queue_.Push(SerializeMessage(message), window_bytes);
   if (step.any()) Take(step);
 }
 
 void StreamReactor::SendLast(const google::protobuf::Message& message) {
-  Pending last{.message = SerializeMessage(message)};
-  Step step;
-  {
-    MutexLock lock(mutex_);
-    end_ = absl::OkStatus();
-    pending_.push_back(std::move(last));
-    step = NextStep();
-  }
+  const SendQueue::Step step = queue_.PushLast(SerializeMessage(message));
   if (step.any()) Take(step);
 }
 
 void StreamReactor::Fail(absl::Status status) {
-  Step step;
-  {
-    MutexLock lock(mutex_);
-    end_ = std::move(status);
-    // What was not sent is not worth waiting for.
-    broken_ = true;
-    step = NextStep();
-  }
+  const SendQueue::Step step = queue_.Fail(std::move(status));
   if (step.any()) Take(step);
 }
 

@@ -1,9 +1,8 @@
 // The sending side of a call that streams its answer.
 //
 // Guarantees
-//   - At most one write is outstanding; messages leave in the order of Send.
+//   - Messages leave in the order of Send, see SendQueue.
 //   - A client that reads slowly pauses the engine's call, one that left cancels it.
-//   - After an error nothing that still waits is sent.
 #ifndef SEMSAM_SERVER_RPC_STREAM_REACTOR_H_
 #define SEMSAM_SERVER_RPC_STREAM_REACTOR_H_
 
@@ -11,16 +10,14 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <cstdint>
-#include <deque>
 #include <memory>
-#include <optional>
-#include <utility>
 
 #include "absl/status/status.h"
 #include "model/base/mutex.h"
 #include "server/pipeline/stream_call.h"
 #include "server/rpc/call_alarm.h"
 #include "server/rpc/call_scope.h"
+#include "server/rpc/send_queue.h"
 
 namespace semsam {
 
@@ -65,31 +62,13 @@ class StreamReactor : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   CallScope& scope() { return scope_; }
 
  private:
-  struct Pending {
-    grpc::ByteBuffer message;
-    int64_t window_bytes = 0;
-  };
-
-  // What carries the stream on: a write, the status, or nothing for now.
-  struct Step {
-    const grpc::ByteBuffer* write = nullptr;
-    std::optional<absl::Status> end;
-
-    bool any() const { return write != nullptr || end.has_value(); }
-  };
-
-  Step NextStep() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Take(const Step& step);
+  void Take(const SendQueue::Step& step);
   void Leave();
 
   CallScope scope_;
   const std::shared_ptr<HandleSlot> slot_ = std::make_shared<HandleSlot>();
 
-  Mutex mutex_;
-  std::deque<Pending> pending_ ABSL_GUARDED_BY(mutex_);  // front: being written
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool broken_ ABSL_GUARDED_BY(mutex_) = false;
-  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);  // known and not yet sent
+  SendQueue queue_;
   CallAlarm alarm_;
 };
 
