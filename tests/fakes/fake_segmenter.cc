@@ -16,9 +16,11 @@ namespace {
 
 class FakeEmbedding final : public Embedding {
  public:
-  // `alive` (may be null) counts embeddings with projected values.
-  FakeEmbedding(ImageSize network, int64_t bytes, std::shared_ptr<std::atomic<int>> alive = nullptr)
-      : network_(network), bytes_(bytes), alive_(std::move(alive)) {
+  // `maker` tells the fake that made it from others; `alive` (may be null) counts
+  // embeddings with projected values.
+  FakeEmbedding(std::shared_ptr<const int> maker, ImageSize network, int64_t bytes,
+                std::shared_ptr<std::atomic<int>> alive = nullptr)
+      : maker_(std::move(maker)), network_(network), bytes_(bytes), alive_(std::move(alive)) {
     if (alive_ != nullptr) ++*alive_;
   }
   ~FakeEmbedding() override {
@@ -26,13 +28,23 @@ class FakeEmbedding final : public Embedding {
   }
   int64_t size_bytes() const override { return bytes_; }
   ImageSize network_size() const override { return network_; }
+  const int* maker() const { return maker_.get(); }
   bool projected() const { return alive_ != nullptr; }
 
  private:
+  const std::shared_ptr<const int> maker_;  // held, so that its address is nobody else's
   const ImageSize network_;
   const int64_t bytes_;
   const std::shared_ptr<std::atomic<int>> alive_;
 };
+
+// Null if `maker` did not make it.
+const FakeEmbedding* OwnEmbedding(const Embedding* embedding, const int* maker) {
+  const auto* fake = dynamic_cast<const FakeEmbedding*>(embedding);
+  return fake != nullptr && fake->maker() == maker ? fake : nullptr;
+}
+
+absl::Status ForeignEmbedding() { return absl::InvalidArgumentError("a foreign embedding"); }
 
 // Signs from a 64-bit generator (splitmix64) that the word seeds: unit norm.
 std::vector<float> WordVector(std::string_view word, int size) {
@@ -99,10 +111,8 @@ void DrawDisc(const Prompt& prompt, int level, ImageSize network, ImageSize grid
 }
 
 absl::StatusOr<DecodeResult> DecodeOne(const DecodeRequest& request, const ModelConfig& config) {
-  const auto* embedding = dynamic_cast<const FakeEmbedding*>(request.embedding.get());
-  if (embedding == nullptr) return absl::InvalidArgumentError("a foreign embedding");
   DecodeResult result;
-  const ImageSize network = embedding->network_size();
+  const ImageSize network = request.embedding->network_size();
   result.padded_size = PaddedSize(config, network);
   result.grid = {result.padded_size.height / 4, result.padded_size.width / 4};
   const size_t masks = request.prompts.size() * request.levels.size();
@@ -128,6 +138,12 @@ absl::StatusOr<DecodeResult> DecodeOne(const DecodeRequest& request, const Model
   return result;
 }
 
+int MostPrompts(absl::Span<const DecodeRequest> requests) {
+  size_t most = 0;
+  for (const DecodeRequest& request : requests) most = std::max(most, request.prompts.size());
+  return static_cast<int>(most);
+}
+
 void DrawRegion(const FakeRegion& region, ImageSize grid, std::vector<float>& logits) {
   for (int y = 0; y < grid.height; ++y) {
     for (int x = 0; x < grid.width; ++x) {
@@ -151,10 +167,8 @@ void AppendClassLogits(const char* name, float logit, const std::vector<float>& 
 
 absl::StatusOr<VocabularyResult> SegmentOne(const VocabularyRequest& request,
                                             const ModelConfig& config) {
-  const auto* embedding = dynamic_cast<const FakeEmbedding*>(request.embedding.get());
-  if (embedding == nullptr) return absl::InvalidArgumentError("a foreign embedding");
   VocabularyResult result;
-  result.padded_size = PaddedSize(config, embedding->network_size());
+  result.padded_size = PaddedSize(config, request.embedding->network_size());
   result.grid = {result.padded_size.height / 4, result.padded_size.width / 4};
   result.queries = static_cast<int>(std::size(kFakeRegions));
   result.chosen_queries = result.queries - kFakeLearnedRegions;
@@ -206,13 +220,17 @@ double FakeSegmenter::DiscRadius(int level) { return 0.4 / level; }
 std::vector<absl::StatusOr<std::shared_ptr<const Embedding>>> FakeSegmenter::Encode(
     absl::Span<const Rgb8Image* const> images) {
   const CallGuard guard(*this);
+  {
+    MutexLock lock(mutex_);
+    encode_batches_.push_back(static_cast<int>(images.size()));
+  }
   const absl::Status status = options_.on_encode ? options_.on_encode() : absl::OkStatus();
   std::vector<absl::StatusOr<std::shared_ptr<const Embedding>>> results;
   for (const Rgb8Image* image : images) {
     ++encoded_images_;
     if (status.ok()) {
       results.emplace_back(
-          std::make_shared<const FakeEmbedding>(image->size, options_.embedding_bytes));
+          std::make_shared<const FakeEmbedding>(identity_, image->size, options_.embedding_bytes));
     } else {
       results.emplace_back(Copy(status));
     }
@@ -228,6 +246,7 @@ std::vector<absl::StatusOr<DecodeResult>> FakeSegmenter::Decode(
     decode_batches_.push_back(static_cast<int>(requests.size()));
   }
   const absl::Status status = options_.on_decode ? options_.on_decode() : absl::OkStatus();
+  if (options_.on_prompts) options_.on_prompts(MostPrompts(requests));
   std::vector<absl::StatusOr<DecodeResult>> results;
   for (const DecodeRequest& request : requests) {
     ++decoded_requests_;
@@ -235,15 +254,22 @@ std::vector<absl::StatusOr<DecodeResult>> FakeSegmenter::Decode(
       MutexLock lock(mutex_);
       decoded_prompts_.push_back(static_cast<int>(request.prompts.size()));
     }
-    const auto* embedding = dynamic_cast<const FakeEmbedding*>(request.embedding.get());
+    const FakeEmbedding* embedding = OwnEmbedding(request.embedding.get(), identity_.get());
     if (embedding != nullptr && embedding->projected()) ++projected_requests_;
-    if (status.ok()) {
-      results.push_back(DecodeOne(request, options_.config));
-    } else {
+    if (!status.ok()) {
       results.emplace_back(Copy(status));
+    } else if (embedding == nullptr) {
+      results.emplace_back(ForeignEmbedding());
+    } else {
+      results.push_back(DecodeOne(request, options_.config));
     }
   }
   return results;
+}
+
+std::vector<int> FakeSegmenter::encode_batches() const {
+  MutexLock lock(mutex_);
+  return encode_batches_;
 }
 
 std::vector<int> FakeSegmenter::decode_batches() const {
@@ -269,11 +295,9 @@ int FakeSegmenter::encoded_terms() const {
 absl::StatusOr<std::shared_ptr<const Embedding>> FakeSegmenter::ProjectValues(
     const std::shared_ptr<const Embedding>& embedding) {
   const CallGuard guard(*this);
-  if (dynamic_cast<const FakeEmbedding*>(embedding.get()) == nullptr) {
-    return absl::InvalidArgumentError("a foreign embedding");
-  }
+  if (OwnEmbedding(embedding.get(), identity_.get()) == nullptr) return ForeignEmbedding();
   ++projections_;
-  return std::make_shared<const FakeEmbedding>(embedding->network_size(),
+  return std::make_shared<const FakeEmbedding>(identity_, embedding->network_size(),
                                                embedding->size_bytes() * 2, projections_alive_);
 }
 
@@ -326,10 +350,12 @@ std::vector<absl::StatusOr<VocabularyResult>> FakeSegmenter::SegmentVocabulary(
   const absl::Status status = options_.on_vocabulary ? options_.on_vocabulary() : absl::OkStatus();
   std::vector<absl::StatusOr<VocabularyResult>> results;
   for (const VocabularyRequest& request : requests) {
-    if (status.ok()) {
-      results.push_back(SegmentOne(request, options_.config));
-    } else {
+    if (!status.ok()) {
       results.emplace_back(Copy(status));
+    } else if (OwnEmbedding(request.embedding.get(), identity_.get()) == nullptr) {
+      results.emplace_back(ForeignEmbedding());
+    } else {
+      results.push_back(SegmentOne(request, options_.config));
     }
   }
   return results;

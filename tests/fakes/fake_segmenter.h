@@ -20,6 +20,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "model/base/mutex.h"
 #include "model/segmenter.h"
 
@@ -55,9 +57,12 @@ struct FakeSegmenterOptions {
   std::function<absl::Status()> on_decode;
   std::function<absl::Status()> on_text;
   std::function<absl::Status()> on_vocabulary;
+  // Runs in each Decode after on_decode, with the prompts of its largest request.
+  std::function<void(int prompts)> on_prompts;
 };
 
-// Thread-safe; counts calls that overlap instead of forbidding them.
+// Thread-safe; counts calls that overlap instead of forbidding them. As a device
+// does, it takes only embeddings that it made itself.
 class FakeSegmenter final : public Segmenter {
  public:
   explicit FakeSegmenter(FakeSegmenterOptions options = {});
@@ -85,6 +90,8 @@ class FakeSegmenter final : public Segmenter {
   int decoded_requests() const { return decoded_requests_; }
   // Calls that began while another was running; must stay 0.
   int overlapping_calls() const { return overlapping_calls_; }
+  // Images an Encode call, in order of the calls.
+  std::vector<int> encode_batches() const;
   // Requests a Decode call, in order of the calls.
   std::vector<int> decode_batches() const;
   // Prompts a request, in order.
@@ -105,6 +112,7 @@ class FakeSegmenter final : public Segmenter {
   class CallGuard;
 
   const FakeSegmenterOptions options_;
+  const std::shared_ptr<const int> identity_ = std::make_shared<const int>(0);  // an address
   ModelInfo info_;
   std::atomic<int> running_calls_{0};
   std::atomic<int> overlapping_calls_{0};
@@ -117,6 +125,7 @@ class FakeSegmenter final : public Segmenter {
   const std::shared_ptr<std::atomic<int>> projections_alive_ =
       std::make_shared<std::atomic<int>>(0);
   mutable Mutex mutex_;
+  std::vector<int> encode_batches_ ABSL_GUARDED_BY(mutex_);
   std::vector<int> decode_batches_ ABSL_GUARDED_BY(mutex_);
   std::vector<int> decoded_prompts_ ABSL_GUARDED_BY(mutex_);
   std::vector<int> text_batches_ ABSL_GUARDED_BY(mutex_);
