@@ -1,0 +1,32 @@
+// What one request may ask for.
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/flags/flag.h"
+#include "server/app/flags/topics.h"
+
+ABSL_FLAG(int64_t, max_image_mib, 64, "MiB of one uploaded image");
+ABSL_FLAG(int64_t, max_image_megapixels, 64, "megapixels of one image");
+ABSL_FLAG(int, max_prompts, 64, "prompts a request");
+ABSL_FLAG(int, max_words, 2000, "words a list");
+ABSL_FLAG(int, max_word_characters, 64, "Unicode characters a word");
+ABSL_FLAG(int, max_points_per_side, 64, "points of GenerateMasks on a side");
+ABSL_FLAG(int, max_points_per_chunk, 256, "points that GenerateMasks decodes at a time");
+ABSL_FLAG(int, max_instances, 1000, "instances that SegmentVocabulary may be asked for");
+
+namespace semsam {
+
+void ReadLimitFlags(ServerOptions& options) {
+  EngineOptions& engine = options.engine;
+  engine.image.max_bytes = MebibytesFlag(FLAGS_max_image_mib);
+  engine.image.max_pixels =
+      std::clamp<int64_t>(absl::GetFlag(FLAGS_max_image_megapixels), 0, 1000000) * 1000000;
+  engine.prompts.max_prompts = absl::GetFlag(FLAGS_max_prompts);
+  engine.words.max_words = absl::GetFlag(FLAGS_max_words);
+  engine.words.max_characters = absl::GetFlag(FLAGS_max_word_characters);
+  engine.generate.max_points_per_side = absl::GetFlag(FLAGS_max_points_per_side);
+  engine.generate.max_points_per_chunk = absl::GetFlag(FLAGS_max_points_per_chunk);
+  engine.vocabulary.max_instances = absl::GetFlag(FLAGS_max_instances);
+}
+
+}  // namespace semsam
