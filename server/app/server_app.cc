@@ -8,10 +8,12 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "model/base/status_macros.h"
+#include "server/app/exit_watchdog.h"
 
 namespace semsam {
 namespace {
@@ -45,6 +47,7 @@ absl::Status Serve(const ServerOptions& options, std::unique_ptr<Segmenter> segm
   spdlog::info("model name={} digest={} device={} trained={}", model.config.name, model.digest,
                model.device, model.trained);
   if (!model.trained) spdlog::warn("the weights are untrained: masks mean nothing");
+  std::optional<ExitWatchdog> watchdog;  // outlives the app, which may take long to end
   SEMSAM_ASSIGN_OR_RETURN(const std::unique_ptr<ServerApp> app,
                           ServerApp::Start(options, std::move(segmenter)));
   if (app->metrics_port() != 0) spdlog::info("metrics port={}", app->metrics_port());
@@ -58,6 +61,7 @@ absl::Status Serve(const ServerOptions& options, std::unique_ptr<Segmenter> segm
   sigwait(&signals, &signal);
   spdlog::info("draining signal={} grace_s={}", signal, absl::ToDoubleSeconds(options.drain_grace));
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  watchdog.emplace(options.drain_grace + options.exit_margin);
   return app->Drain();
 }
 

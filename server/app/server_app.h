@@ -59,8 +59,10 @@ class ServerApp {
 void BlockStopSignals();
 
 // Serves until SIGTERM or SIGINT, then drains. Prints "listening on ADDRESS" to
-// standard output once it serves. The program's exit status: 0 after a clean drain.
-// A second signal ends the program at once.
+// standard output once it serves. The program's exit status: 0 after a clean drain, 1
+// if calls had to be cancelled. What cannot be cancelled, a batch on the device, does
+// not keep it: `exit_margin` after the grace period the process ends with status 3
+// (ExitWatchdog). A second signal ends the program at once.
 int RunServer(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter);
 
 }  // namespace semsam

@@ -11,6 +11,9 @@ absl::Status ServerOptions::Validate(const ModelConfig& config) const {
   if (drain_grace < absl::ZeroDuration()) {
     return InvalidField("drain_grace", "must not be negative");
   }
+  if (exit_margin < absl::ZeroDuration()) {
+    return InvalidField("exit_margin", "must not be negative");
+  }
   if (engine.max_chunk_bytes >= rpc.max_message_bytes) {
     return InvalidField("max_chunk_bytes", "a chunk must fit a message");
   }

@@ -21,6 +21,8 @@ struct ServerOptions {
   std::string port_file;
   // How long running calls may go on after SIGTERM.
   absl::Duration drain_grace = absl::Seconds(25);
+  // How much later the process is gone, whatever still runs.
+  absl::Duration exit_margin = absl::Seconds(4);
 
   // OK, or INVALID_ARGUMENT that names the first bad field.
   absl::Status Validate(const ModelConfig& config) const;

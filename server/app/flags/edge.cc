@@ -13,6 +13,8 @@ ABSL_FLAG(std::string, metrics_listen, "",
           "where to serve Prometheus metrics: HOST:PORT; empty serves none");
 ABSL_FLAG(absl::Duration, drain_grace, absl::Seconds(25),
           "how long running calls may go on after SIGTERM");
+ABSL_FLAG(absl::Duration, exit_margin, absl::Seconds(4),
+          "how much later the process ends at the latest, with status 3, whatever still runs");
 ABSL_FLAG(int64_t, max_message_mib, 4, "MiB of one received message, 16 at most");
 
 namespace semsam {
@@ -22,6 +24,7 @@ void ReadEdgeFlags(ServerOptions& options) {
   options.port_file = absl::GetFlag(FLAGS_port_file);
   options.metrics_listen = absl::GetFlag(FLAGS_metrics_listen);
   options.drain_grace = absl::GetFlag(FLAGS_drain_grace);
+  options.exit_margin = absl::GetFlag(FLAGS_exit_margin);
   options.rpc.max_message_bytes = MebibytesFlag(FLAGS_max_message_mib);
 }
 

@@ -210,6 +210,7 @@ TEST_F(ServerAppTest, BadOptionsNameTheirField) {
       {"listen", [](ServerOptions& o) { o.rpc.listen = "50051"; }},
       {"max_message_bytes", [](ServerOptions& o) { o.rpc.max_message_bytes = 17 << 20; }},
       {"drain_grace", [](ServerOptions& o) { o.drain_grace = -absl::Seconds(1); }},
+      {"exit_margin", [](ServerOptions& o) { o.exit_margin = -absl::Seconds(1); }},
       {"max_chunk_bytes", [](ServerOptions& o) { o.engine.max_chunk_bytes = 4 << 20; }},
       {"image.max_bytes", [](ServerOptions& o) { o.engine.image.max_bytes = 0; }},
       {"max_deadline", [](ServerOptions& o) { o.engine.max_deadline = absl::Seconds(1); }},
