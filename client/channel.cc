@@ -82,10 +82,12 @@ absl::Status ClientOptions::Validate() const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const ClientOptions& options) {
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const ClientOptions& options,
+                                                           bool own_connection) {
   grpc::ChannelArguments arguments;
   arguments.SetUserAgentPrefix(kUserAgent);
   arguments.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
+  if (own_connection) arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   if (!options.tls) {
     return grpc::CreateCustomChannel(options.target, grpc::InsecureChannelCredentials(), arguments);
   }

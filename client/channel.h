@@ -12,8 +12,10 @@
 namespace semsam::client {
 
 // A channel to options.target, which connects when it is first used. `options`
-// must be valid; INVALID_ARGUMENT if the certificates cannot be read.
-absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const ClientOptions& options);
+// must be valid; INVALID_ARGUMENT if the certificates cannot be read. Channels to one
+// server share a connection unless they ask for their own.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const ClientOptions& options,
+                                                           bool own_connection = false);
 
 }  // namespace semsam::client
 
