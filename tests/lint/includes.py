@@ -52,11 +52,15 @@ ARROWS = {
     "proto": [],
     "client": ["proto"],
     "client/cli": ["client"],
+    # Flags are the command line's; time and locks the base's.
+    "client/load": ["client/cli", "model/base"],
     "tests/fakes": ["server/pipeline"],
     # Random numbers of the reference come from the weight formula.
     "tests/model/evaluation": ["model/evaluation", "model/weights"],
     # The published everything-mode is network and post-processing together.
     "tests/model/net": ["model/net", "model/image"],
+    # A whole server in the process, so that its model can be held.
+    "tests/client/load": ["client/load", "server/app", "tests/fakes"],
     # Scratch folders and fixtures.
     "tests/model/data": ["model/data"],
     "tests/model/tools/train": ["model/tools/train", "tests/model/data"],
