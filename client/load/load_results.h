@@ -3,6 +3,7 @@
 #define SEMSAM_CLIENT_LOAD_LOAD_RESULTS_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -41,6 +42,7 @@ struct KindResults {
   LatencyHistogram failure;       // of failed ones: the last attempt, from when it was sent
 
   static constexpr size_t kMaxOutcomes = 64;
+  void CountOutcome(const absl::Status& status);
 };
 
 struct LoadResults {

@@ -16,22 +16,12 @@ constexpr size_t kMaxBins = 600;
 // The clock need not be the one that the condition variable waits by.
 constexpr absl::Duration kLongestWait = absl::Seconds(1);
 
-bool MayRetry(const absl::Status& status) {
-  return absl::IsUnavailable(status) || client::ErrorRetryAfter(status).has_value();
-}
-
 absl::Duration PauseBefore(int attempt, const absl::Status& status) {
   if (const auto hint = client::ErrorRetryAfter(status)) return *hint;
   return std::min(kFirstPause * (int64_t{1} << std::min(attempt - 1, 10)), kLongestPause);
 }
 
 }  // namespace
-
-std::string OutcomeName(const absl::Status& status) {
-  const auto reason = client::ErrorReason(status);
-  return absl::StrCat(absl::StatusCodeToString(status.code()), reason.has_value() ? " " : "",
-                      reason.value_or(""));
-}
 
 LoadRunner::LoadRunner(const LoadOptions& options, const LoadPlan& plan, const PictureSet& pictures,
                        LoadTarget& target, const Clock& clock)
@@ -242,9 +232,9 @@ void LoadRunner::OnAnswer(const Call& call, const CallAnswer& answer) {
 }
 
 bool LoadRunner::Retry(const Call& call, const CallAnswer& answer) {
-  if (call.aborted || call.attempts >= options_.max_attempts || !MayRetry(answer.status)) {
-    return false;
-  }
+  const bool invited =
+      absl::IsUnavailable(answer.status) || client::ErrorRetryAfter(answer.status).has_value();
+  if (!invited || call.aborted || call.attempts >= options_.max_attempts) return false;
   const absl::Time again = answer.end + PauseBefore(call.attempts, answer.status);
   if (again >= end_) return false;
   if (call.counted) ++results_.of(call.kind).retries;
@@ -268,12 +258,7 @@ void LoadRunner::Record(const Call& call, const CallAnswer& answer) {
                                   answer.status.message()));
   }
   if (!call.counted) return;
-  std::string outcome = OutcomeName(answer.status);
-  if (results.outcomes.size() >= KindResults::kMaxOutcomes &&
-      results.outcomes.count(outcome) == 0) {
-    outcome = "other";
-  }
-  ++results.outcomes[outcome];
+  results.CountOutcome(answer.status);
   if (abandoned) {
     ++results.abandoned;
   } else if (!answer.status.ok()) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "client/load/plot.h"
 
 namespace semsam::load {
@@ -44,6 +46,21 @@ LoadReport Report() {
   report.label = "one <two>";
   report.server["model"] = "swin-t";
   return report;
+}
+
+TEST(LoadResultsTest, AServerCannotInventOutcomesWithoutEnd) {
+  KindResults results;
+  for (int code = 0; code < 1000; ++code) {
+    results.CountOutcome(absl::Status(static_cast<absl::StatusCode>(code % 17), ""));
+  }
+  EXPECT_EQ(results.outcomes.size(), 17);
+  for (int i = 0; i < 100; ++i) results.outcomes.emplace(std::to_string(i), 1);
+  const size_t before = results.outcomes.size();
+  results.outcomes.erase("ABORTED");
+  results.CountOutcome(absl::AbortedError(""));
+  results.CountOutcome(absl::InternalError(""));
+  EXPECT_EQ(results.outcomes.size(), before) << "one gone, and `other` come";
+  EXPECT_EQ(results.outcomes.at("other"), 1);
 }
 
 TEST(LoadReportTest, RatesAreThoseOfTheCountedPart) {
