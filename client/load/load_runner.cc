@@ -139,7 +139,7 @@ LoadRunner::Call LoadRunner::NewCall(size_t session, CallKind kind, size_t index
 }
 
 void LoadRunner::Submit(Call call) {
-  if (call.kind != CallKind::kDelete && clock_.Now() >= end_) return Drop(call);
+  if (ended_ && call.kind != CallKind::kDelete) return Drop(call);
   if (active_.size() < static_cast<size_t>(options_.max_in_flight)) return Send(call);
   if (call.counted && !call.late) ++results_.of(call.kind).late;
   call.late = true;
@@ -386,6 +386,7 @@ void LoadRunner::CountInBin(std::vector<int64_t>& bins, absl::Time time) {
 }
 
 void LoadRunner::EndRun() {
+  ended_ = true;
   for (const Call& call : std::exchange(blocked_, {})) {
     if (call.kind == CallKind::kDelete) {
       blocked_.push_back(call);

@@ -142,6 +142,7 @@ class LoadRunner {
   const absl::Time start_;
   absl::Time begin_ = absl::InfiniteFuture();  // of the counted part
   absl::Time end_ = absl::InfiniteFuture();
+  bool ended_ = false;  // all that was due before end_ has been started, or waits
 
   uint64_t next_number_ = 0;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
@@ -153,7 +154,7 @@ class LoadRunner {
   std::unordered_map<uint64_t, ActiveCall> active_;
   LoadResults results_;
 
-  mutable Mutex mutex_;
+  Mutex mutex_;
   CondVar answered_;
   std::vector<std::pair<uint64_t, CallAnswer>> answers_ ABSL_GUARDED_BY(mutex_);
 };
