@@ -1,6 +1,7 @@
 #include "client/load/grpc_target.h"
 
 #include <algorithm>
+#include <optional>
 #include <stop_token>
 #include <utility>
 
@@ -26,7 +27,7 @@ class GrpcCall : public LoadCall {
            LoadTarget::Done done)
       : clock_(clock),
         done_(std::move(done)),
-        context_(options, {.stop = stop_.get_token()}, timeout) {}
+        context_(std::in_place, options, client::CallOptions{.stop = stop_.get_token()}, timeout) {}
 
   void Cancel() override { stop_.request_stop(); }
 
@@ -38,6 +39,10 @@ class GrpcCall : public LoadCall {
     answer_.end = clock_.Now();
     // Dies with this scope, unless whoever started the call still has it.
     const std::shared_ptr<GrpcCall> self = std::move(self_);
+    // The context holds the channel, and a channel must not die on the thread of gRPC
+    // that we are on, which would wait for itself: once `done_` has run, the target may
+    // be gone.
+    context_.reset();
     done_(std::move(answer_));
   }
 
@@ -50,7 +55,7 @@ class GrpcCall : public LoadCall {
   std::stop_source stop_;
 
  protected:
-  CallContext context_;
+  std::optional<CallContext> context_;  // until the end
 };
 
 class CreateCall final : public GrpcCall {
@@ -58,7 +63,7 @@ class CreateCall final : public GrpcCall {
   using GrpcCall::GrpcCall;
 
   void Start(Stub& stub) {
-    stub.async()->CreateSession(context_.get(), &request_, &response_,
+    stub.async()->CreateSession(context_->get(), &request_, &response_,
                                 [this](const grpc::Status& status) {
                                   answer_.id = response_.session().session_id();
                                   End(client::FromGrpcStatus(status));
@@ -77,7 +82,7 @@ class DeleteCall final : public GrpcCall {
   void Start(Stub& stub, const std::string& session_id) {
     request_.set_session_id(session_id);
     stub.async()->DeleteSession(
-        context_.get(), &request_, &response_,
+        context_->get(), &request_, &response_,
         [this](const grpc::Status& status) { End(client::FromGrpcStatus(status)); });
   }
 
@@ -95,7 +100,7 @@ class UploadCall final : public GrpcCall, public grpc::ClientWriteReactor<v1::Up
     chunk_bytes_ = chunk_bytes;
     message_.mutable_header()->set_session_id(request.session_id);
     message_.mutable_header()->set_total_bytes(picture_->size());
-    stub.async()->UploadImage(context_.get(), &response_, this);
+    stub.async()->UploadImage(context_->get(), &response_, this);
     StartWrite(&message_);
     StartCall();
   }
@@ -130,7 +135,7 @@ class MaskCall final : public GrpcCall, public grpc::ClientReadReactor<Response>
 
   // To be filled before Begin.
   Request& request() { return request_; }
-  CallContext& context() { return context_; }
+  CallContext& context() { return *context_; }
 
   // After the stub has been told of this reactor.
   void Begin(bool stall) {
