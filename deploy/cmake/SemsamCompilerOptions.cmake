@@ -29,7 +29,7 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
 endif()
 if(SEMSAM_SANITIZE)
   target_compile_options(semsam_options INTERFACE -fsanitize=${SEMSAM_SANITIZE}
-                         -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
+                         -fno-omit-frame-pointer -fno-sanitize-recover=all -g1)
   target_link_options(semsam_options INTERFACE -fsanitize=${SEMSAM_SANITIZE})
 endif()
 
