@@ -6,7 +6,8 @@
 #   apt packages   compilers and libraries of the distribution (lists below)
 #   the cache      LibTorch, Google's protocol files and CLIP's vocabulary, pinned
 #                  in wheels.json
-#   --test         also the linters, and a Python environment for the tests
+#   --test         also the linters, a Python environment for the tests, and the
+#                  package prometheus, unpacked into the cache
 #   --training     also the ImageNet weights that a training starts from (23 MB);
 #                  --test has them too
 #   --gpu          also the CUDA libraries of LibTorch (about 2 GB)
@@ -70,8 +71,16 @@ cache_dir() {
   fi
 }
 
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  else
+    sudo "$@"
+  fi
+}
+
 install_packages() {
-  local -a missing=() root=()
+  local -a missing=()
   local package
   if ! command -v dpkg-query >/dev/null; then
     say "apt: not a Debian or Ubuntu; what these hold must be there: $*"
@@ -90,11 +99,33 @@ install_packages() {
   if ((EUID != 0)); then
     command -v sudo >/dev/null ||
       die "not root and no sudo; as root: apt-get install --no-install-recommends ${missing[*]}"
-    root=(sudo)
   fi
-  "${root[@]}" apt-get update -qq
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+# Prometheus for its test, out of the distribution's package. Not installed: that would
+# start a service.
+unpack_prometheus() {
+  local place
+  place=$(cache_dir)/prometheus
+  if [[ -x $place/usr/bin/promtool ]] || ! command -v apt-get >/dev/null; then return; fi
+  say 'prometheus: unpacking the package'
+  rm -rf -- "$place.new"
+  mkdir -p -- "$place.new"
+  (
+    cd -- "$place.new" || exit
+    # Without its lists apt finds nothing; where they cannot be had, the test is skipped.
+    if ! apt-get download -qq prometheus 2>/dev/null; then
+      as_root apt-get update -qq && apt-get download -qq prometheus
+    fi && dpkg-deb -x prometheus_*.deb . && rm -f -- prometheus_*.deb
+  ) || {
+    say 'prometheus: not to be had; its test will be skipped'
+    return
+  }
+  rm -rf -- "$place"
+  mv -- "$place.new" "$place"
 }
 
 # Whether the caller has brought a LibTorch.
@@ -174,6 +205,7 @@ setup_build() {
 setup_test() {
   install_packages "${SEMSAM_BUILD_PACKAGES[@]}" "${SEMSAM_TEST_PACKAGES[@]}"
   fetch_wheels --training "$@"
+  unpack_prometheus
   make_venv
 }
 

@@ -90,6 +90,28 @@ class SetupTest(unittest.TestCase):
         self.assertEqual(done.stdout.splitlines()[1:3], ["sudo", "apt-get  update -qq"])
         self.assertEqual(done.returncode, 0)
 
+    def test_prometheus_is_unpacked_once_and_not_installed(self):
+        # "download" puts a package there that holds promtool.
+        self.add_program("apt-get", """#!/bin/sh
+[ "$1" = download ] || exit 1
+mkdir -p p/DEBIAN p/usr/bin && touch p/usr/bin/promtool && chmod +x p/usr/bin/promtool
+printf 'Package: prometheus\nVersion: 1\nArchitecture: all\nMaintainer: a\nDescription: b\n' \
+  > p/DEBIAN/control
+dpkg-deb --root-owner-group -b p prometheus_1_all.deb > /dev/null && rm -r p
+""")
+        for said in ("prometheus: unpacking the package\n", ""):
+            done = self.call("unpack_prometheus", SEMSAM_CACHE_DIR=str(self.folder / "cache"))
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, said, ""))
+        self.assertEqual([path.name for path in (self.folder / "cache").iterdir()], ["prometheus"])
+        self.assertTrue((self.folder / "cache/prometheus/usr/bin/promtool").exists())
+
+    def test_without_prometheus_the_set_up_goes_on(self):
+        self.add_program("apt-get", "#!/bin/sh\nexit 100\n")
+        self.add_program("sudo", SUDO)
+        done = self.call("unpack_prometheus && echo on", SEMSAM_CACHE_DIR=str(self.folder / "cache"))
+        self.assertEqual(done.stdout.splitlines()[-2:],
+                         ["prometheus: not to be had; its test will be skipped", "on"])
+
     def test_order_of_the_places_for_the_cache(self):
         everything = {"SEMSAM_CACHE_DIR": "/no/a", "XDG_CACHE_HOME": "/no/b", "HOME": "/no/c"}
         self.assertEqual(self.call("cache_dir", **everything).stdout, "/no/a\n")
