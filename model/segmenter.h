@@ -102,6 +102,9 @@ struct ModelInfo {
 
 // Thread-safety: info() is constant and ScoreLabels may be called at any time from
 // any thread; the other calls from any thread, one at a time a Segmenter.
+//
+// Errors of any call: RESOURCE_EXHAUSTED where the device has no memory for it (as a
+// whole: less may fit), INTERNAL where the model failed.
 class Segmenter {
  public:
   virtual ~Segmenter() = default;

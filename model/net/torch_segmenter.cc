@@ -87,10 +87,6 @@ class TorchSegmenter final : public Segmenter {
   absl::Status CheckRequest(const DecodeRequest& request) const;
   std::vector<EncodeResult> EncodeBatch(absl::Span<const Rgb8Image* const> images,
                                         ImageSize padded);
-  // Out of memory: once more in two halves, so that one batch too many does not
-  // fail what would fit.
-  void DecodeOrSplit(absl::Span<const DecodeRequest> requests, const Batch& batch, bool may_split,
-                     DecodeResults& results);
   std::vector<DecodeResult> DecodeBatch(absl::Span<const DecodeRequest> requests,
                                         const Batch& batch) const;
   DecoderInput MakeInput(absl::Span<const DecodeRequest> requests, const Batch& batch,
@@ -204,24 +200,14 @@ DecodeResults TorchSegmenter::Decode(absl::Span<const DecodeRequest> requests) {
     }
   }
   if (!isolated.empty()) batches.push_back(std::move(isolated));
-  for (const Batch& batch : batches) DecodeOrSplit(requests, batch, /*may_split=*/true, results);
+  for (const Batch& batch : batches) {
+    auto decoded = CatchTorch([&] { return DecodeBatch(requests, batch); });
+    for (size_t i = 0; i < batch.size(); ++i) {
+      results[batch[i]] =
+          decoded.ok() ? std::move((*decoded)[i]) : absl::StatusOr<DecodeResult>(decoded.status());
+    }
+  }
   return results;
-}
-
-void TorchSegmenter::DecodeOrSplit(absl::Span<const DecodeRequest> requests, const Batch& batch,
-                                   bool may_split, DecodeResults& results) {
-  auto decoded = CatchTorch([&] { return DecodeBatch(requests, batch); });
-  if (decoded.ok()) {
-    for (size_t i = 0; i < batch.size(); ++i) results[batch[i]] = std::move((*decoded)[i]);
-    return;
-  }
-  if (absl::IsResourceExhausted(decoded.status()) && may_split && batch.size() > 1) {
-    const auto middle = batch.begin() + static_cast<ptrdiff_t>(batch.size() / 2);
-    DecodeOrSplit(requests, Batch(batch.begin(), middle), /*may_split=*/false, results);
-    DecodeOrSplit(requests, Batch(middle, batch.end()), /*may_split=*/false, results);
-    return;
-  }
-  for (size_t i : batch) results[i] = decoded.status();
 }
 
 DecoderInput TorchSegmenter::MakeInput(absl::Span<const DecodeRequest> requests, const Batch& batch,

@@ -100,6 +100,16 @@ constexpr std::string_view LabelOf(BatchKind kind) {
   return {};
 }
 
+constexpr std::string_view LabelOf(RetryCause cause) {
+  switch (cause) {
+    case RetryCause::kMemory:
+      return "memory";
+    case RetryCause::kFault:
+      return "fault";
+  }
+  return {};
+}
+
 constexpr std::string_view LabelOf(LookupOutcome outcome) {
   switch (outcome) {
     case LookupOutcome::kHit:

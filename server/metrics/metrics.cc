@@ -126,6 +126,10 @@ struct Metrics::Series {
       "stage", DurationBuckets());
   ByLabel<Histogram, BatchKind> batch_size = Histograms<BatchKind>(
       "semsam_batch_size", "Images, queries or terms a model call", "unit", BatchBuckets());
+  ByLabel<Counter, RetryCause> model_retries = Counters<RetryCause>(
+      "semsam_model_retries_total",
+      "Model calls made once more: in halves for want of memory, or one by one after a fault",
+      "cause");
 
   std::array<std::pair<Gauge*, Gauge*>, Count<Bounded>()> bounded = [this] {
     std::array<std::pair<Gauge*, Gauge*>, Count<Bounded>()> table;
@@ -220,6 +224,8 @@ void Metrics::RecordStage(Stage stage, absl::Duration duration) {
 void Metrics::RecordBatch(BatchKind kind, int64_t size) {
   series_->batch_size[kind].Observe(static_cast<double>(size));
 }
+
+void Metrics::RecordModelRetry(RetryCause cause) { series_->model_retries[cause].Increment(); }
 
 void Metrics::SetCapacity(Bounded what, int64_t bound) {
   series_->bounded[Index(what)].second->Set(static_cast<double>(bound));

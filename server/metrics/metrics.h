@@ -49,6 +49,8 @@ enum class Stage {
   kRegions,     // from those to masks, or from a chunk of clicks to candidates
 };
 enum class BatchKind { kImages, kQueries, kTerms };
+// Why the model was asked once more.
+enum class RetryCause { kMemory, kFault };
 enum class LookupOutcome { kHit, kJoined, kMiss };
 enum class SessionClose { kDeleted, kIdle, kMaxAge };
 // Where a call was when its caller left or its deadline passed.
@@ -107,6 +109,7 @@ class Metrics {
   void RecordQueueWait(Queue queue, absl::Duration wait);
   void RecordStage(Stage stage, absl::Duration duration);
   void RecordBatch(BatchKind kind, int64_t size);
+  void RecordModelRetry(RetryCause cause);
 
   void SetCapacity(Bounded what, int64_t bound);
   void SetUsed(Bounded what, int64_t used);

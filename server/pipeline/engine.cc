@@ -90,7 +90,8 @@ Engine::Engine(const EngineOptions& options, Segmenter& segmenter, const ImageSt
                         .calls = Bounded::kBackgroundCalls},
                        metrics),
       cpu_(CpuOptions(options), clock, &cpu_metrics_, &result_metrics_),
-      worker_(WorkerOptions(options), segmenter, clock, metrics, &worker_metrics_),
+      resilient_(segmenter, options.retry_after, metrics),
+      worker_(WorkerOptions(options), resilient_, clock, metrics, &worker_metrics_),
       encoder_(segmenter.info(), stages, cache_, cpu_, worker_, clock, metrics),
       words_(segmenter.info(), text_cache_, worker_, clock, metrics, options.max_batch_texts) {
   PublishCapacities();

@@ -43,6 +43,7 @@
 #include "server/pipeline/metrics_observers.h"
 #include "server/pipeline/model_worker.h"
 #include "server/pipeline/refresh_call.h"
+#include "server/pipeline/resilient_segmenter.h"
 #include "server/pipeline/segment_call.h"
 #include "server/pipeline/segment_types.h"
 #include "server/pipeline/vocabulary_call.h"
@@ -201,6 +202,7 @@ class Engine {
   CallGate gate_;
   CallGate background_gate_;
   CpuPool cpu_;
+  ResilientSegmenter resilient_;  // the model, as the worker calls it
   ModelWorker worker_;
   ImageEncoder encoder_;
   WordEncoder words_;
