@@ -62,7 +62,9 @@ absl::Status ErrorWithReason(absl::StatusCode code, std::string_view reason,
 
 absl::Status ImageNotFound(std::string_view image_id, std::string_view sha256_hex) {
   absl::Status status = absl::NotFoundError(
-      absl::StrCat("image ", ToAbsl(image_id), " is not held by this session; upload it again"));
+      image_id.empty() ? "the image is not held; upload it"
+                       : absl::StrCat("image ", ToAbsl(image_id),
+                                      " is not held by this session; upload it again"));
   SetDetail(status, kReasonUrl, reason::kImageNotFound);
   if (!sha256_hex.empty()) SetDetail(status, kDigestUrl, sha256_hex);
   return status;

@@ -34,6 +34,8 @@ inline constexpr std::string_view kCapabilityMissing = "CAPABILITY_MISSING";
 inline constexpr std::string_view kQueueFull = "QUEUE_FULL";
 inline constexpr std::string_view kMemoryFull = "MEMORY_FULL";
 inline constexpr std::string_view kLimitExceeded = "LIMIT_EXCEEDED";
+inline constexpr std::string_view kQuotaExceeded = "QUOTA_EXCEEDED";
+inline constexpr std::string_view kTenantRequired = "TENANT_REQUIRED";
 inline constexpr std::string_view kDraining = "DRAINING";
 }  // namespace reason
 
@@ -53,7 +55,7 @@ absl::Status ErrorWithReason(absl::StatusCode code, std::string_view reason,
                              std::string_view message);
 
 // NOT_FOUND for an image; `sha256_hex` (may be empty) tells the client what to
-// upload again.
+// upload again. `image_id` is empty for one that is known by its digest alone.
 absl::Status ImageNotFound(std::string_view image_id, std::string_view sha256_hex);
 
 // RESOURCE_EXHAUSTED with a hint when to try again.

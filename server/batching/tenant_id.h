@@ -2,9 +2,13 @@
 #ifndef SEMSAM_SERVER_BATCHING_TENANT_ID_H_
 #define SEMSAM_SERVER_BATCHING_TENANT_ID_H_
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace semsam {
+
+inline constexpr size_t kMaxTenantNameBytes = 64;
 
 // Tenants see nothing of each other: sessions and embeddings belong to one, and the
 // session of another is as good as unknown. A type of its own, so that no session or
@@ -14,6 +18,15 @@ struct TenantId {
 
   friend bool operator==(const TenantId&, const TenantId&) = default;
 };
+
+// Whether a tenant may be called so: 1 to kMaxTenantNameBytes letters, digits, '-', '_'
+// and '.'. What comes from outside must be checked; it is kept, and logged.
+inline bool IsValidTenantName(std::string_view name) {
+  constexpr std::string_view kAllowed =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+  return !name.empty() && name.size() <= kMaxTenantNameBytes &&
+         name.find_first_not_of(kAllowed) == std::string_view::npos;
+}
 
 }  // namespace semsam
 

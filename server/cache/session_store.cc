@@ -1,9 +1,13 @@
 #include "server/cache/session_store.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "server/cache/random_id.h"
@@ -20,8 +24,20 @@ absl::Status SessionNotFound() {
                          "the session is unknown or has expired");
 }
 
-int64_t SizeOf(const std::shared_ptr<const std::string>& bytes) {
-  return bytes == nullptr ? 0 : static_cast<int64_t>(bytes->size());
+// A page token is opaque to a client; it can be no more than a place in its own list.
+std::string PageToken(const std::pair<absl::Time, std::string>& last) {
+  std::string token;
+  absl::WebSafeBase64Escape(absl::StrCat(absl::ToUnixNanos(last.first), ":", last.second), &token);
+  return token;
+}
+
+std::optional<std::pair<absl::Time, std::string>> ReadPageToken(const std::string& token) {
+  std::string text;
+  if (!absl::WebSafeBase64Unescape(token, &text)) return std::nullopt;
+  const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits(':', 1));
+  int64_t nanoseconds = 0;
+  if (!absl::SimpleAtoi(parts.first, &nanoseconds) || parts.second.empty()) return std::nullopt;
+  return std::pair(absl::FromUnixNanos(nanoseconds), parts.second);
 }
 
 }  // namespace
@@ -35,6 +51,9 @@ absl::Status SessionStoreOptions::Validate() const {
     return InvalidField("max_images_per_session", "must be positive");
   }
   if (max_retained_bytes < 0) return InvalidField("max_retained_bytes", "must not be negative");
+  if (max_unlisted_images < 0) {
+    return InvalidField("max_unlisted_images", "must not be negative");
+  }
   if (max_labelled_masks < 0) return InvalidField("max_labelled_masks", "must not be negative");
   if (max_mask_query_bytes < 0) {
     return InvalidField("max_mask_query_bytes", "must not be negative");
@@ -43,28 +62,41 @@ absl::Status SessionStoreOptions::Validate() const {
 }
 
 SessionStore::SessionStore(SessionStoreOptions options, const Clock& clock,
-                           SessionStoreObserver* observer)
+                           SessionStoreObserver* observer, TenantTable tenants)
     : options_(options),
       clock_(clock),
       observer_(observer),
+      tenants_(std::move(tenants)),
+      images_(options.max_retained_bytes, options.max_unlisted_images),
       queries_(options.max_labelled_masks, options.max_mask_query_bytes) {}
 
-absl::StatusOr<SessionInfo> SessionStore::Create(const TenantId& tenant, absl::Duration ttl) {
+absl::Status SessionStore::CheckTtl(absl::Duration ttl) const {
   if (ttl < absl::ZeroDuration()) return InvalidField("ttl", "must not be negative");
-  if (ttl > options_.max_ttl) {
-    return InvalidField("ttl", absl::StrCat("must not be above ",
-                                            absl::ToInt64Seconds(options_.max_ttl), " seconds"));
+  if (ttl <= options_.max_ttl) return absl::OkStatus();
+  return InvalidField("ttl", absl::StrCat("must not be above ",
+                                          absl::ToInt64Seconds(options_.max_ttl), " seconds"));
+}
+
+absl::Status SessionStore::CheckMayCreate(const TenantId& tenant) const {
+  if (static_cast<int>(sessions_.size()) >= options_.max_sessions) {
+    return Overloaded(reason::kLimitExceeded, "the server holds as many sessions as it may",
+                      options_.retry_after);
   }
+  const auto own = by_tenant_.find(tenant.name);
+  const int64_t held = own == by_tenant_.end() ? 0 : static_cast<int64_t>(own->second.size());
+  if (held < tenants_.Of(tenant).max_sessions) return absl::OkStatus();
+  return Overloaded(reason::kQuotaExceeded, "the tenant holds as many sessions as it may",
+                    options_.retry_after);
+}
+
+absl::StatusOr<SessionInfo> SessionStore::Create(const TenantId& tenant, absl::Duration ttl) {
+  SEMSAM_RETURN_IF_ERROR(CheckTtl(ttl));
   SEMSAM_ASSIGN_OR_RETURN(std::string id, RandomHexId(kSessionIdBits));
 
   MutexLock lock(mutex_);
-  const auto full = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return static_cast<int>(sessions_.size()) >= options_.max_sessions;
-  };
-  if (full()) SweepLocked();
-  if (full()) {
-    return Overloaded(reason::kLimitExceeded, "the server holds as many sessions as it may",
-                      options_.retry_after);
+  if (!CheckMayCreate(tenant).ok()) {
+    SweepLocked();
+    SEMSAM_RETURN_IF_ERROR(CheckMayCreate(tenant));
   }
   const absl::Time now = clock_.Now();
   auto session = std::make_unique<Session>();
@@ -75,6 +107,7 @@ absl::StatusOr<SessionInfo> SessionStore::Create(const TenantId& tenant, absl::D
   session->info.ttl = ttl == absl::ZeroDuration() ? options_.default_ttl : ttl;
   session->info.expire_time = now + session->info.ttl;
   SessionInfo info = session->info;
+  by_tenant_[tenant.name].emplace(now, id);
   sessions_.emplace(std::move(id), std::move(session));
   if (observer_ != nullptr) {
     observer_->OnCreated();
@@ -83,16 +116,66 @@ absl::StatusOr<SessionInfo> SessionStore::Create(const TenantId& tenant, absl::D
   return info;
 }
 
+absl::StatusOr<SessionInfo> SessionStore::Renew(const TenantId& tenant,
+                                                const std::string& session_id, absl::Duration ttl) {
+  SEMSAM_RETURN_IF_ERROR(CheckTtl(ttl));
+  MutexLock lock(mutex_);
+  SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(tenant, session_id));
+  if (ttl != absl::ZeroDuration()) {
+    session->info.ttl = ttl;
+    session->info.expire_time = std::min(clock_.Now() + ttl, session->last_possible_expiry);
+  }
+  return InfoOf(*session);
+}
+
+absl::StatusOr<SessionPage> SessionStore::List(const TenantId& tenant, int page_size,
+                                               const std::string& page_token) {
+  std::optional<AgeKey> after;
+  if (!page_token.empty()) {
+    after = ReadPageToken(page_token);
+    if (!after.has_value()) return InvalidField("page_token", "is none that a page gave");
+  }
+  SessionPage page;
+  MutexLock lock(mutex_);
+  const auto own = by_tenant_.find(tenant.name);
+  if (own == by_tenant_.end()) return page;
+  const absl::Time now = clock_.Now();
+  const AgeKey* last = nullptr;
+  for (auto key = after.has_value() ? own->second.upper_bound(*after) : own->second.begin();
+       key != own->second.end(); ++key) {
+    const SessionInfo& info = sessions_.find(key->second)->second->info;
+    if (now >= info.expire_time) continue;  // not swept yet
+    if (static_cast<int>(page.sessions.size()) == page_size) {
+      page.next_page_token = PageToken(*last);
+      break;
+    }
+    page.sessions.push_back(info);
+    last = &*key;
+  }
+  return page;
+}
+
 absl::StatusOr<SessionInfo> SessionStore::Get(const TenantId& tenant,
                                               const std::string& session_id) {
   MutexLock lock(mutex_);
   SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(tenant, session_id));
-  SessionInfo info = session->info;
-  for (const Image& image : session->images) {
-    info.images.push_back(image.stored);
+  return InfoOf(*session);
+}
+
+SessionInfo SessionStore::InfoOf(const Session& session) {
+  SessionInfo info = session.info;
+  for (const Image& image : session.images) {
+    info.images.push_back(StoredOf(image));
     info.images.back().bytes = nullptr;
   }
   return info;
+}
+
+StoredImage SessionStore::StoredOf(const Image& image) {
+  return {.image_id = image.image_id,
+          .sha256 = image.listed.sha256(),
+          .geometry = image.listed.geometry(),
+          .bytes = image.listed.bytes()};
 }
 
 absl::StatusOr<StoredImage> SessionStore::FindImage(const TenantId& tenant,
@@ -100,10 +183,10 @@ absl::StatusOr<StoredImage> SessionStore::FindImage(const TenantId& tenant,
                                                     const std::string& image_id) {
   MutexLock lock(mutex_);
   SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(tenant, session_id));
-  for (Image& image : session->images) {
-    if (image.stored.image_id != image_id) continue;
-    if (image.stored.bytes != nullptr) retained_.splice(retained_.end(), retained_, image.retained);
-    return image.stored;
+  for (const Image& image : session->images) {
+    if (image.image_id != image_id) continue;
+    images_.Touch(image.listed);
+    return StoredOf(image);
   }
   return ImageNotFound(image_id, /*sha256_hex=*/"");
 }
@@ -119,34 +202,53 @@ absl::Status SessionStore::CheckRoom(const TenantId& tenant, const std::string& 
                                      std::string_view sha256) {
   MutexLock lock(mutex_);
   SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(tenant, session_id));
+  return CheckRoomLocked(*session, sha256);
+}
+
+absl::Status SessionStore::CheckRoomLocked(const Session& session, std::string_view sha256) const {
   const bool replaces =
-      std::any_of(session->images.begin(), session->images.end(), [&](const Image& held) {
-        return sha256.empty() ? held.stored.bytes == nullptr : held.stored.sha256 == sha256;
+      std::any_of(session.images.begin(), session.images.end(), [&](const Image& held) {
+        return sha256.empty() ? held.listed.bytes() == nullptr : held.listed.sha256() == sha256;
       });
-  return replaces ? absl::OkStatus() : RoomLocked(*session);
+  return replaces ? absl::OkStatus() : FreePlace(session);
+}
+
+absl::StatusOr<StoredImage> SessionStore::FindByDigest(const TenantId& tenant,
+                                                       const std::string& session_id,
+                                                       const std::string& sha256) {
+  MutexLock lock(mutex_);
+  SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(tenant, session_id));
+  SEMSAM_RETURN_IF_ERROR(CheckRoomLocked(*session, sha256));
+  std::optional<ImageStore::Image> known = images_.Find(tenant, sha256);
+  if (!known.has_value()) return ImageNotFound(/*image_id=*/"", sha256);
+  return StoredImage{.sha256 = std::move(known->sha256),
+                     .geometry = known->geometry,
+                     .bytes = std::move(known->bytes)};
 }
 
 absl::StatusOr<StoredImage> SessionStore::AddImage(const TenantId& tenant,
                                                    const std::string& session_id,
                                                    StoredImage image) {
   SEMSAM_ASSIGN_OR_RETURN(std::string id, RandomHexId(kImageIdBits));
-  std::shared_ptr<const std::string> bytes = std::exchange(image.bytes, nullptr);
 
   MutexLock lock(mutex_);
   SEMSAM_ASSIGN_OR_RETURN(Session * session, Use(tenant, session_id));
-  const auto same =
-      std::find_if(session->images.begin(), session->images.end(),
-                   [&](const Image& held) { return held.stored.sha256 == image.sha256; });
+  auto same = std::find_if(session->images.begin(), session->images.end(),
+                           [&](const Image& held) { return held.listed.sha256() == image.sha256; });
   if (same != session->images.end()) {
-    Release(*same);
-    Retain(*same, std::move(bytes));
-    return same->stored;
+    images_.Retain(same->listed, std::move(image.bytes), ImageQuota(tenant));
+  } else {
+    SEMSAM_RETURN_IF_ERROR(FreePlace(*session));
+    const ImageStore::Listed listed = images_.List(tenant,
+                                                   {.sha256 = std::move(image.sha256),
+                                                    .geometry = image.geometry,
+                                                    .bytes = std::move(image.bytes)},
+                                                   ImageQuota(tenant));
+    same = session->images.insert(session->images.end(),
+                                  Image{.image_id = std::move(id), .listed = listed});
   }
-  SEMSAM_RETURN_IF_ERROR(RoomLocked(*session));
-  image.image_id = std::move(id);
-  session->images.push_back({.stored = std::move(image), .retained = {}});
-  Retain(session->images.back(), std::move(bytes));
-  return session->images.back().stored;
+  ReportImages();
+  return StoredOf(*same);
 }
 
 uint64_t SessionStore::RetainQuery(const TenantId& tenant, const std::string& session_id,
@@ -187,7 +289,7 @@ int SessionStore::SweepExpired() {
 
 int64_t SessionStore::retained_bytes() const {
   MutexLock lock(mutex_);
-  return retained_bytes_;
+  return images_.bytes();
 }
 
 absl::StatusOr<SessionStore::Session*> SessionStore::Use(const TenantId& tenant,
@@ -205,7 +307,7 @@ absl::StatusOr<SessionStore::Session*> SessionStore::Use(const TenantId& tenant,
   return &session;
 }
 
-absl::Status SessionStore::RoomLocked(const Session& session) const {
+absl::Status SessionStore::FreePlace(const Session& session) const {
   if (static_cast<int>(session.images.size()) < options_.max_images_per_session) {
     return absl::OkStatus();
   }
@@ -220,8 +322,12 @@ void SessionStore::End(const std::string& session_id, SessionEnd cause) {
   // The id may live inside the session: it goes last.
   const std::unique_ptr<Session> session = std::move(found->second);
   sessions_.erase(found);
-  for (Image& image : session->images) Release(image);
+  for (const Image& image : session->images) images_.Unlist(image.listed);
   queries_.Clear(session->masks);
+  const auto own = by_tenant_.find(session->tenant.name);
+  own->second.erase({session->info.create_time, session->info.session_id});
+  if (own->second.empty()) by_tenant_.erase(own);
+  ReportImages();
   if (observer_ != nullptr) {
     observer_->OnClosed(cause);
     observer_->OnActive(static_cast<int64_t>(sessions_.size()));
@@ -242,21 +348,10 @@ int SessionStore::SweepLocked() {
   return static_cast<int>(expired.size());
 }
 
-void SessionStore::Retain(Image& image, std::shared_ptr<const std::string> bytes) {
-  if (bytes == nullptr || SizeOf(bytes) > options_.max_retained_bytes) return;
-  while (retained_bytes_ + SizeOf(bytes) > options_.max_retained_bytes) Release(*retained_.front());
-  retained_bytes_ += SizeOf(bytes);
-  image.stored.bytes = std::move(bytes);
-  image.retained = retained_.insert(retained_.end(), &image);
-  if (observer_ != nullptr) observer_->OnRetainedBytes(retained_bytes_);
-}
-
-void SessionStore::Release(Image& image) {
-  if (image.stored.bytes == nullptr) return;
-  retained_bytes_ -= SizeOf(image.stored.bytes);
-  image.stored.bytes = nullptr;
-  retained_.erase(image.retained);
-  if (observer_ != nullptr) observer_->OnRetainedBytes(retained_bytes_);
+void SessionStore::ReportImages() {
+  if (observer_ == nullptr) return;
+  observer_->OnRetainedBytes(images_.bytes());
+  observer_->OnUnlistedImages(images_.unlisted());
 }
 
 }  // namespace semsam
