@@ -24,10 +24,16 @@ constexpr std::string_view LabelOf(Method method) {
       return "CreateSession";
     case Method::kGetSession:
       return "GetSession";
+    case Method::kRenewSession:
+      return "RenewSession";
+    case Method::kListSessions:
+      return "ListSessions";
     case Method::kDeleteSession:
       return "DeleteSession";
     case Method::kUploadImage:
       return "UploadImage";
+    case Method::kAttachImage:
+      return "AttachImage";
     case Method::kSegment:
       return "Segment";
     case Method::kSegmentOnce:
@@ -174,9 +180,12 @@ constexpr BoundedNames LabelOf(Bounded what) {
     case Bounded::kRetainedImageBytes:
       return {"semsam_retained_image_bytes", "semsam_retained_image_capacity_bytes",
               "Uploaded images retained by sessions"};
+    case Bounded::kUnlistedImages:
+      return {"semsam_unlisted_images", "semsam_unlisted_images_capacity",
+              "Images known by their digest that no session lists any more"};
     case Bounded::kUploadBufferBytes:
       return {"semsam_upload_buffer_bytes", "semsam_upload_buffer_capacity_bytes",
-              "Images being uploaded"};
+              "Images being uploaded, or sent along with a request"};
     case Bounded::kSegmentCalls:
       return {"semsam_segment_calls_active", "semsam_segment_calls_capacity",
               "Segment calls between admission and their last mask"};
@@ -198,6 +207,9 @@ constexpr BoundedNames LabelOf(Bounded what) {
     case Bounded::kMaskQueryBytes:
       return {"semsam_mask_query_bytes", "semsam_mask_query_capacity_bytes",
               "Query embeddings of masks, kept by sessions"};
+    case Bounded::kRecentRequests:
+      return {"semsam_recent_requests", "semsam_recent_requests_capacity",
+              "Requests remembered by their request_id"};
   }
   return {};
 }
@@ -213,7 +225,8 @@ inline constexpr auto kReasons = std::to_array<std::string_view>(
      reason::kPointOutsideImage, reason::kUnknownLevel, reason::kUploadProtocol,
      reason::kDigestMismatch, reason::kSessionNotFound, reason::kImageNotFound,
      reason::kMaskNotFound, reason::kCapabilityMissing, reason::kQueueFull, reason::kMemoryFull,
-     reason::kLimitExceeded, reason::kDraining, kOtherReason});
+     reason::kLimitExceeded, reason::kQuotaExceeded, reason::kTenantRequired, reason::kDraining,
+     kOtherReason});
 
 template <typename Enum>
 constexpr size_t Index(Enum value) {

@@ -27,8 +27,11 @@ enum class Method {
   kGetServerInfo,
   kCreateSession,
   kGetSession,
+  kRenewSession,
+  kListSessions,
   kDeleteSession,
   kUploadImage,
+  kAttachImage,
   kSegment,
   kSegmentOnce,
   kRefreshLabels,
@@ -69,6 +72,7 @@ enum class Bounded {
   kCacheBytes,
   kSessions,
   kRetainedImageBytes,
+  kUnlistedImages,
   kUploadBufferBytes,
   kSegmentCalls,
   kSegmentQueries,
@@ -77,6 +81,7 @@ enum class Bounded {
   kTextCacheBytes,
   kWordBytes,
   kMaskQueryBytes,
+  kRecentRequests,
 };
 
 std::string_view MethodName(Method method);

@@ -1,4 +1,5 @@
-// How many calls of a kind may be under way, counted in calls and in queries.
+// How many calls of a kind may be under way, counted in calls and in queries, of all
+// tenants together and of each.
 //
 // A call is admitted before any work is done for it and holds its place until its
 // last mask left, so every queue behind the gate can be sized to never overflow,
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -18,6 +20,8 @@
 #include "absl/time/time.h"
 #include "model/base/errors.h"
 #include "model/base/mutex.h"
+#include "server/batching/tenant_id.h"
+#include "server/batching/tenant_table.h"
 #include "server/metrics/metrics.h"
 
 namespace semsam {
@@ -50,13 +54,23 @@ class CallGate {
     // What is reported; the queries need not be.
     Bounded calls = Bounded::kSegmentCalls;
     std::optional<Bounded> queries;
+    // What each tenant may have of the places, and of the queries; null: of all.
+    TenantTable tenants;
+    int64_t TenantQuota::*tenant_calls = nullptr;
+    int64_t TenantQuota::*tenant_queries = nullptr;
   };
 
   CallGate(const Options& options, Metrics& metrics) : options_(options), metrics_(metrics) {}
 
-  // RESOURCE_EXHAUSTED with a retry hint when there is no place.
-  absl::StatusOr<Ticket> Admit(int64_t queries) {
+  // RESOURCE_EXHAUSTED with a retry hint when there is no place, or none for `tenant`.
+  absl::StatusOr<Ticket> Admit(const TenantId& tenant, int64_t queries) {
     MutexLock lock(mutex_);
+    if (!WithinQuota(tenant, queries)) {
+      return Overloaded(
+          reason::kQuotaExceeded,
+          absl::StrCat("the tenant has as many ", options_.what, " calls under way as it may"),
+          options_.retry_after);
+    }
     if (static_cast<int64_t>(places_.size()) >= options_.max_calls ||
         queries > options_.max_queries - queries_) {
       return Overloaded(reason::kQueueFull,
@@ -64,8 +78,11 @@ class CallGate {
                         options_.retry_after);
     }
     const uint64_t id = next_id_++;
-    places_.emplace(id, Place{.queries = queries});
+    places_.emplace(id, Place{.tenant = tenant.name, .queries = queries});
     queries_ += queries;
+    Usage& usage = by_tenant_[tenant.name];
+    ++usage.calls;
+    usage.queries += queries;
     Report();
     return Ticket(*this, id);
   }
@@ -87,10 +104,27 @@ class CallGate {
   }
 
  private:
+  struct Usage {
+    int64_t calls = 0;
+    int64_t queries = 0;
+  };
   struct Place {
+    std::string tenant;
     int64_t queries = 0;
     std::shared_ptr<StreamCall> call;
   };
+
+  bool WithinQuota(const TenantId& tenant, int64_t queries) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto found = by_tenant_.find(tenant.name);
+    const Usage usage = found == by_tenant_.end() ? Usage{} : found->second;
+    const TenantQuota& quota = options_.tenants.Of(tenant);
+    if (options_.tenant_calls != nullptr && usage.calls >= quota.*options_.tenant_calls) {
+      return false;
+    }
+    return options_.tenant_queries == nullptr ||
+           queries <= quota.*options_.tenant_queries - usage.queries;
+  }
 
   void Leave(uint64_t id) {
     std::shared_ptr<StreamCall> call;  // let go of outside the lock
@@ -98,6 +132,9 @@ class CallGate {
     const auto place = places_.find(id);
     call = std::move(place->second.call);
     queries_ -= place->second.queries;
+    const auto usage = by_tenant_.find(place->second.tenant);
+    usage->second.queries -= place->second.queries;
+    if (--usage->second.calls == 0) by_tenant_.erase(usage);
     places_.erase(place);
     Report();
   }
@@ -114,6 +151,8 @@ class CallGate {
   uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t queries_ ABSL_GUARDED_BY(mutex_) = 0;
   std::unordered_map<uint64_t, Place> places_ ABSL_GUARDED_BY(mutex_);
+  // By the name of the tenant; of those that have calls under way.
+  std::unordered_map<std::string, Usage> by_tenant_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace semsam

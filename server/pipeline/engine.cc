@@ -38,7 +38,7 @@ ModelWorkerOptions WorkerOptions(const EngineOptions& options) {
 }
 
 std::function<void(int64_t)> Reporter(Metrics& metrics, Bounded what) {
-  return [&metrics, what](int64_t bytes) { metrics.SetUsed(what, bytes); };
+  return [&metrics, what](int64_t used) { metrics.SetUsed(what, used); };
 }
 
 }  // namespace
@@ -68,13 +68,15 @@ Engine::Engine(const EngineOptions& options, Segmenter& segmenter, const ImageSt
       cache_metrics_(metrics),
       text_metrics_(metrics),
       session_metrics_(metrics),
-      sessions_(options.sessions, clock, &session_metrics_),
+      sessions_(options.sessions, clock, &session_metrics_, options.tenants),
+      requests_(options.requests, clock, Reporter(metrics, Bounded::kRecentRequests)),
       cache_({.budget_bytes = options.cache_bytes,
               .max_flights = options.max_queued_images,
               .retry_after = options.retry_after},
              &cache_metrics_),
       text_cache_(options.text_cache_bytes, &text_metrics_),
-      upload_budget_(options.upload_buffer_bytes, Reporter(metrics, Bounded::kUploadBufferBytes)),
+      upload_budget_(options.upload_buffer_bytes, Reporter(metrics, Bounded::kUploadBufferBytes),
+                     options.tenants, &TenantQuota::max_upload_bytes),
       word_budget_(options.word_buffer_bytes, Reporter(metrics, Bounded::kWordBytes)),
       result_budget_(options.result_buffer_bytes, Reporter(metrics, Bounded::kResultBytes)),
       gate_({.what = "segment",
@@ -82,12 +84,17 @@ Engine::Engine(const EngineOptions& options, Segmenter& segmenter, const ImageSt
              .max_queries = options.max_segment_queries,
              .retry_after = options.retry_after,
              .calls = Bounded::kSegmentCalls,
-             .queries = Bounded::kSegmentQueries},
+             .queries = Bounded::kSegmentQueries,
+             .tenants = options.tenants,
+             .tenant_calls = &TenantQuota::max_calls,
+             .tenant_queries = &TenantQuota::max_queries},
             metrics),
       background_gate_({.what = "background",
                         .max_calls = options.max_background_calls,
                         .retry_after = options.retry_after,
-                        .calls = Bounded::kBackgroundCalls},
+                        .calls = Bounded::kBackgroundCalls,
+                        .tenants = options.tenants,
+                        .tenant_calls = &TenantQuota::max_background_calls},
                        metrics),
       cpu_(CpuOptions(options), clock, &cpu_metrics_, &result_metrics_),
       resilient_(segmenter, options.retry_after, metrics),
@@ -103,6 +110,7 @@ void Engine::PublishCapacities() {
   metrics_.SetCapacity(Bounded::kCacheBytes, options_.cache_bytes);
   metrics_.SetCapacity(Bounded::kSessions, options_.sessions.max_sessions);
   metrics_.SetCapacity(Bounded::kRetainedImageBytes, options_.sessions.max_retained_bytes);
+  metrics_.SetCapacity(Bounded::kUnlistedImages, options_.sessions.max_unlisted_images);
   metrics_.SetCapacity(Bounded::kUploadBufferBytes, options_.upload_buffer_bytes);
   metrics_.SetCapacity(Bounded::kSegmentCalls, options_.max_segment_calls);
   metrics_.SetCapacity(Bounded::kSegmentQueries, options_.max_segment_queries);
@@ -111,6 +119,7 @@ void Engine::PublishCapacities() {
   metrics_.SetCapacity(Bounded::kTextCacheBytes, options_.text_cache_bytes);
   metrics_.SetCapacity(Bounded::kWordBytes, options_.word_buffer_bytes);
   metrics_.SetCapacity(Bounded::kMaskQueryBytes, options_.sessions.max_mask_query_bytes);
+  metrics_.SetCapacity(Bounded::kRecentRequests, options_.requests.max_entries);
   metrics_.SetQueueCapacity(Queue::kDecode, options_.max_segment_calls,
                             options_.max_segment_queries);
   metrics_.SetQueueCapacity(Queue::kEncode, options_.max_queued_images, options_.max_queued_images);
@@ -143,6 +152,7 @@ std::vector<std::shared_ptr<StreamCall>> Engine::Calls() const {
 
 void Engine::Tick() {
   sessions_.SweepExpired();
+  requests_.Sweep();
   cache_.DropDeadWaiters(clock_.Now());
   worker_.DropDead();
   cpu_.DropDead();

@@ -15,6 +15,7 @@
 #define SEMSAM_SERVER_PIPELINE_ENGINE_H_
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <variant>
@@ -29,6 +30,7 @@
 #include "server/batching/call_limits.h"
 #include "server/batching/tenant_id.h"
 #include "server/cache/embedding_cache.h"
+#include "server/cache/recent_requests.h"
 #include "server/cache/session_store.h"
 #include "server/cache/text_cache.h"
 #include "server/metrics/metrics.h"
@@ -79,6 +81,12 @@ struct GenerateRequest {
   LabelOptions labels;
 };
 
+// An image that the tenant has uploaded before, into a session that may not list it.
+struct AttachRequest {
+  std::string session_id;
+  std::string sha256;  // hex, any case
+};
+
 struct UploadedImage {
   StoredImage image;    // without its bytes
   bool cached = false;  // the embedding was already there
@@ -87,6 +95,9 @@ struct UploadedImage {
 
 class Engine {
  public:
+  static constexpr uint32_t kDefaultPageSize = 50;
+  static constexpr uint32_t kMaxPageSize = 100;
+
   using UploadDone = absl::AnyInvocable<void(absl::StatusOr<UploadedImage>)>;
 
   // `segmenter`, `stages`, `clock` and `metrics` outlive the engine.
@@ -97,14 +108,27 @@ class Engine {
                                                         const Clock& clock, Metrics& metrics);
   ~Engine();
 
-  absl::StatusOr<SessionInfo> CreateSession(const TenantId& tenant, absl::Duration ttl);
+  // A `request_id` (empty: none) makes repeats of a request harmless, see RecentRequests:
+  // one that created a session answers with it, as it is by then, while it lives.
+  absl::StatusOr<SessionInfo> CreateSession(const TenantId& tenant, absl::Duration ttl,
+                                            const std::string& request_id = "");
   absl::StatusOr<SessionInfo> GetSession(const TenantId& tenant, const std::string& session_id);
-  absl::Status DeleteSession(const TenantId& tenant, const std::string& session_id);
+  absl::StatusOr<SessionInfo> RenewSession(const TenantId& tenant, const std::string& session_id,
+                                           absl::Duration ttl);
+  absl::Status DeleteSession(const TenantId& tenant, const std::string& session_id,
+                             const std::string& request_id = "");
+  // See SessionStore::List; a `page_size` of 0 or above kMaxPageSize is set to what it may
+  // be. FAILED_PRECONDITION for a call of no tenant: whoever comes would see all ids.
+  absl::StatusOr<SessionPage> ListSessions(const TenantId& tenant, uint32_t page_size,
+                                           const std::string& page_token);
 
   // Starts an upload into a session that lives and has room, or lists this very image.
   absl::StatusOr<ImageUpload> BeginUpload(const TenantId& tenant, UploadHeader header);
   // All bytes came: reads, encodes and adds the image to its session.
   void FinishUpload(ImageUpload upload, CallLimits limits, UploadDone done);
+  // The same for an image of which the server still holds the bytes or the embedding;
+  // NOT_FOUND with its digest where it holds neither.
+  void AttachImage(const AttachRequest& request, CallLimits limits, UploadDone done);
 
   // Answers `request` through `sink`. The handle is null if the call ended before
   // it began.
@@ -140,6 +164,7 @@ class Engine {
 
  private:
   struct UploadCall;
+  struct AttachCall;
 
   Engine(const EngineOptions& options, Segmenter& segmenter, const ImageStages& stages,
          const Clock& clock, Metrics& metrics);
@@ -147,9 +172,19 @@ class Engine {
   absl::Status CheckNotDraining() const;
   void ReadUpload(const std::shared_ptr<UploadCall>& call);
   void CompleteUpload(UploadCall& call, absl::StatusOr<EmbeddingCache::Found> found);
+  absl::StatusOr<std::shared_ptr<AttachCall>> AdmitAttach(const AttachRequest& request,
+                                                          CallLimits& limits, UploadDone& done);
+  void CompleteAttach(AttachCall& call, absl::StatusOr<EmbeddingCache::Found> found);
+  // Lists an image whose embedding was `found` in its session.
+  absl::StatusOr<UploadedImage> AddToSession(const std::string& session_id, const TenantId& tenant,
+                                             ImageSource& image, const StageTimings& timings,
+                                             EmbeddingCache::Found& found);
+  absl::Status CheckInlineImage(const std::string& bytes) const;
 
   struct Admitted {
     CallGate::Ticket ticket;
+    // For a picture sent along.
+    ByteBudget::Reservation inline_memory;
     // For an image of a session; a picture sent along is not read yet.
     std::string image_id;
     ImageSource image;
@@ -194,6 +229,7 @@ class Engine {
   TextCacheMetrics text_metrics_;
   SessionMetrics session_metrics_;
   SessionStore sessions_;
+  RecentRequests requests_;
   EmbeddingCache cache_;
   TextCache text_cache_;
   ByteBudget upload_budget_;

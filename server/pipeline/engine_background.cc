@@ -97,7 +97,7 @@ absl::StatusOr<Engine::AdmittedVocabulary> Engine::Admit(const VocabularyCallReq
   SEMSAM_RETURN_IF_ERROR(ValidateVocabulary(request, config, options_.vocabulary));
   SEMSAM_ASSIGN_OR_RETURN(StoredImage stored, sessions_.FindImage(tenant, request.image.session_id,
                                                                   request.image.image_id));
-  SEMSAM_ASSIGN_OR_RETURN(CallGate::Ticket ticket, background_gate_.Admit(/*queries=*/0));
+  SEMSAM_ASSIGN_OR_RETURN(CallGate::Ticket ticket, background_gate_.Admit(tenant, /*queries=*/0));
   VocabularyCall::Task task{
       .image_id = stored.image_id, .retry_after = options_.retry_after, .options = request.options};
   SEMSAM_ASSIGN_OR_RETURN(task.words, CleanVocabulary(request));
@@ -138,7 +138,7 @@ absl::StatusOr<Engine::AdmittedGenerate> Engine::Admit(const GenerateRequest& re
   SEMSAM_RETURN_IF_ERROR(ValidateGenerate(request.options, config, options_.generate));
   SEMSAM_ASSIGN_OR_RETURN(StoredImage stored, sessions_.FindImage(tenant, request.image.session_id,
                                                                   request.image.image_id));
-  SEMSAM_ASSIGN_OR_RETURN(CallGate::Ticket ticket, background_gate_.Admit(/*queries=*/0));
+  SEMSAM_ASSIGN_OR_RETURN(CallGate::Ticket ticket, background_gate_.Admit(tenant, /*queries=*/0));
   GenerateCall::Task task{.session_id = request.image.session_id,
                           .image_id = stored.image_id,
                           .options = request.options};

@@ -1,5 +1,7 @@
 // The calls of the engine that segment and label: admission, then a call object
 // that carries itself on.
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +11,20 @@
 #include "server/pipeline/request_validation.h"
 
 namespace semsam {
+namespace {
+
+// `bytes` with the memory that is set aside for them: both go at the same time,
+// whoever holds the bytes last.
+std::shared_ptr<const std::string> HoldBytes(std::string bytes, ByteBudget::Reservation memory) {
+  struct Held {
+    ByteBudget::Reservation memory;
+    std::string bytes;
+  };
+  auto held = std::make_shared<const Held>(Held{std::move(memory), std::move(bytes)});
+  return {held, &held->bytes};
+}
+
+}  // namespace
 
 CallParts Engine::Parts() {
   return {segmenter_, stages_, sessions_, cpu_, worker_, encoder_, words_, clock_, metrics_};
@@ -16,6 +32,14 @@ CallParts Engine::Parts() {
 
 absl::StatusOr<LabelPlan> Engine::Plan(const LabelOptions& labels) {
   return PlanLabels(labels, model(), options_.words, word_budget_, options_.retry_after);
+}
+
+absl::Status Engine::CheckInlineImage(const std::string& bytes) const {
+  if (bytes.empty()) return InvalidField("image_bytes", "the image is empty");
+  if (static_cast<int64_t>(bytes.size()) <= options_.image.max_bytes) return absl::OkStatus();
+  return InvalidField("image_bytes",
+                      absl::StrCat("the image is larger than ", options_.image.max_bytes, " bytes"),
+                      reason::kImageTooLarge);
 }
 
 absl::StatusOr<Engine::Admitted> Engine::Admit(const SegmentRequest& request,
@@ -31,13 +55,20 @@ absl::StatusOr<Engine::Admitted> Engine::Admit(const SegmentRequest& request,
         stored, sessions_.FindImage(tenant, reference->session_id, reference->image_id));
     SEMSAM_ASSIGN_OR_RETURN(prompts,
                             ToModelPrompts(request.prompts, stored.geometry.original, config));
-  } else if (std::get<std::string>(request.image).empty()) {
-    return InvalidField("image_bytes", "the image is empty");
+  } else {
+    SEMSAM_RETURN_IF_ERROR(CheckInlineImage(std::get<std::string>(request.image)));
   }
   const int64_t queries = static_cast<int64_t>(request.prompts.size()) * config.decoder.tokens;
-  SEMSAM_ASSIGN_OR_RETURN(CallGate::Ticket ticket, gate_.Admit(queries));
+  SEMSAM_ASSIGN_OR_RETURN(CallGate::Ticket ticket, gate_.Admit(tenant, queries));
   SEMSAM_ASSIGN_OR_RETURN(LabelPlan labels, Plan(request.labels));
+  // Pictures that wait to be read share one budget, however they come.
+  ByteBudget::Reservation inline_memory(upload_budget_, tenant);
+  if (const auto* bytes = std::get_if<std::string>(&request.image); bytes != nullptr) {
+    SEMSAM_RETURN_IF_ERROR(
+        GrowUpload(inline_memory, static_cast<int64_t>(bytes->size()), options_.retry_after));
+  }
   return Admitted{.ticket = std::move(ticket),
+                  .inline_memory = std::move(inline_memory),
                   .image_id = std::move(stored.image_id),
                   .image = TakeSource(stored),
                   .prompts = std::move(prompts),
@@ -62,7 +93,7 @@ std::shared_ptr<StreamHandle> Engine::Segment(SegmentRequest request, CallLimits
                                             std::move(limits), std::move(sink));
   gate_.SetCall(place, call);
   if (std::string* bytes = std::get_if<std::string>(&request.image)) {
-    call->StartWithBytes(std::move(*bytes));
+    call->StartWithBytes(HoldBytes(std::move(*bytes), std::move(admitted->inline_memory)));
   } else {
     call->StartWithImage(std::move(admitted->image_id), std::move(admitted->image),
                          std::move(admitted->prompts));
@@ -81,7 +112,7 @@ absl::StatusOr<std::shared_ptr<RefreshCall>> Engine::AdmitRefresh(
         absl::StrCat("has ", request.mask_ids.size(), " entries; at most ", most, " are allowed"),
         reason::kLimitExceeded);
   }
-  SEMSAM_ASSIGN_OR_RETURN(CallGate::Ticket ticket, gate_.Admit(/*queries=*/0));
+  SEMSAM_ASSIGN_OR_RETURN(CallGate::Ticket ticket, gate_.Admit(limits.tenant, /*queries=*/0));
   SEMSAM_ASSIGN_OR_RETURN(LabelPlan labels, Plan(request.labels));
   if (!labels.wanted()) return InvalidField("labels", "needs a list of words");
   SEMSAM_ASSIGN_OR_RETURN(

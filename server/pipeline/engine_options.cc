@@ -61,6 +61,19 @@ absl::Status EngineOptions::Validate(const ModelConfig& config) const {
   if (retry_after < absl::ZeroDuration()) {
     return InvalidField("retry_after", "must not be negative");
   }
+  for (const auto& [name, quota] : tenants.rows()) {
+    if (quota.max_queries < largest) {
+      return InvalidField("tenants",
+                          absl::StrCat("max_queries of ", name, " must hold the largest request, ",
+                                       largest, " queries"));
+    }
+    if (quota.max_upload_bytes < image.max_bytes) {
+      return InvalidField("tenants",
+                          absl::StrCat("max_upload_mib of ", name, " must hold the largest image, ",
+                                       image.max_bytes, " bytes"));
+    }
+  }
+  SEMSAM_RETURN_IF_ERROR(PrependField(requests.Validate(), "requests"));
   return PrependField(sessions.Validate(), "sessions");
 }
 

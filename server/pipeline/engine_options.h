@@ -7,6 +7,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "model/base/model_config.h"
+#include "server/batching/tenant_table.h"
+#include "server/cache/recent_requests.h"
 #include "server/cache/session_store.h"
 #include "server/pipeline/image_stages.h"
 #include "server/pipeline/request_validation.h"
@@ -27,9 +29,11 @@ struct EngineOptions {
   ImageLimits image;
   PromptLimits prompts;
   SessionStoreOptions sessions;
+  RecentRequestsOptions requests;
+  TenantTable tenants;  // what each may hold, beside what the server may
 
   int64_t cache_bytes = int64_t{4} << 30;            // embeddings kept while idle
-  int64_t upload_buffer_bytes = int64_t{512} << 20;  // images being uploaded, all together
+  int64_t upload_buffer_bytes = int64_t{512} << 20;  // images being uploaded or sent along
   int64_t max_chunk_bytes = int64_t{256} << 10;      // of one upload message
 
   int max_segment_calls = 256;         // under way, from admission to the last mask

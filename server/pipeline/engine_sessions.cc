@@ -1,11 +1,16 @@
 // The calls of the engine that are about sessions, and the uploads into them.
+#include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "server/pipeline/engine.h"
 #include "server/pipeline/image_field.h"
+#include "server/pipeline/sha256.h"
 
 namespace semsam {
 
@@ -17,9 +22,51 @@ struct Engine::UploadCall {
   StageTimings timings;
 };
 
-absl::StatusOr<SessionInfo> Engine::CreateSession(const TenantId& tenant, absl::Duration ttl) {
+struct Engine::AttachCall {
+  std::optional<CallGate::Ticket> ticket;
+  std::string session_id;
+  ImageSource image;
+  CallLimits limits;
+  UploadDone done;
+  StageTimings timings;
+};
+
+absl::StatusOr<SessionInfo> Engine::CreateSession(const TenantId& tenant, absl::Duration ttl,
+                                                  const std::string& request_id) {
   SEMSAM_RETURN_IF_ERROR(CheckNotDraining());
-  return sessions_.Create(tenant, ttl);
+  if (request_id.empty()) return sessions_.Create(tenant, ttl);
+  absl::StatusOr<SessionInfo> session;
+  SEMSAM_RETURN_IF_ERROR(requests_.Once(
+      {.tenant = tenant,
+       .method = RecentRequests::Method::kCreateSession,
+       .id = request_id,
+       .digest = absl::StrCat(absl::ToInt64Nanoseconds(ttl))},
+      [&]() -> absl::StatusOr<std::string> {
+        session = sessions_.Create(tenant, ttl);
+        if (!session.ok()) return session.status();
+        return session->session_id;
+      },
+      [&](const std::string& session_id) {
+        session = sessions_.Get(tenant, session_id);
+        return session.ok();  // one that has ended is made anew
+      }));
+  return session;
+}
+
+absl::StatusOr<SessionInfo> Engine::RenewSession(const TenantId& tenant,
+                                                 const std::string& session_id,
+                                                 absl::Duration ttl) {
+  return sessions_.Renew(tenant, session_id, ttl);
+}
+
+absl::StatusOr<SessionPage> Engine::ListSessions(const TenantId& tenant, uint32_t page_size,
+                                                 const std::string& page_token) {
+  if (tenant.name.empty()) {
+    return ErrorWithReason(absl::StatusCode::kFailedPrecondition, reason::kTenantRequired,
+                           "sessions are listed for a tenant, and the call is of none");
+  }
+  const uint32_t size = page_size == 0 ? kDefaultPageSize : std::min(page_size, kMaxPageSize);
+  return sessions_.List(tenant, static_cast<int>(size), page_token);
 }
 
 absl::StatusOr<SessionInfo> Engine::GetSession(const TenantId& tenant,
@@ -27,14 +74,25 @@ absl::StatusOr<SessionInfo> Engine::GetSession(const TenantId& tenant,
   return sessions_.Get(tenant, session_id);
 }
 
-absl::Status Engine::DeleteSession(const TenantId& tenant, const std::string& session_id) {
-  return sessions_.Delete(tenant, session_id);
+absl::Status Engine::DeleteSession(const TenantId& tenant, const std::string& session_id,
+                                   const std::string& request_id) {
+  if (request_id.empty()) return sessions_.Delete(tenant, session_id);
+  return requests_.Once(
+      {.tenant = tenant,
+       .method = RecentRequests::Method::kDeleteSession,
+       .id = request_id,
+       .digest = Sha256Hex(session_id)},
+      [&]() -> absl::StatusOr<std::string> {
+        SEMSAM_RETURN_IF_ERROR(sessions_.Delete(tenant, session_id));
+        return std::string();
+      },
+      [](const std::string& /*outcome*/) { return true; });
 }
 
 absl::StatusOr<ImageUpload> Engine::BeginUpload(const TenantId& tenant, UploadHeader header) {
   SEMSAM_RETURN_IF_ERROR(CheckNotDraining());
   SEMSAM_ASSIGN_OR_RETURN(ImageUpload upload,
-                          ImageUpload::Begin(std::move(header),
+                          ImageUpload::Begin(tenant, std::move(header),
                                              {.max_image_bytes = options_.image.max_bytes,
                                               .max_chunk_bytes = options_.max_chunk_bytes,
                                               .retry_after = options_.retry_after},
@@ -70,17 +128,59 @@ void Engine::ReadUpload(const std::shared_ptr<UploadCall>& call) {
 
 void Engine::CompleteUpload(UploadCall& call, absl::StatusOr<EmbeddingCache::Found> found) {
   if (!found.ok()) return call.done(NameImageField(std::move(found).status(), "chunk"));
-  found->embedding.reset();  // no longer in use
-  absl::StatusOr<StoredImage> stored =
-      sessions_.AddImage(call.limits.tenant, call.upload.session_id(),
-                         {.sha256 = call.image.sha256,
-                          .geometry = call.image.geometry,
-                          .bytes = std::move(call.image.bytes)});
-  if (!stored.ok()) return call.done(std::move(stored).status());
-  stored->bytes = nullptr;
-  call.done(UploadedImage{.image = *std::move(stored),
-                          .cached = found->lookup == CacheLookup::kHit,
-                          .timings = call.timings});
+  call.done(
+      AddToSession(call.upload.session_id(), call.limits.tenant, call.image, call.timings, *found));
+}
+
+absl::StatusOr<UploadedImage> Engine::AddToSession(const std::string& session_id,
+                                                   const TenantId& tenant, ImageSource& image,
+                                                   const StageTimings& timings,
+                                                   EmbeddingCache::Found& found) {
+  found.embedding.reset();  // no longer in use
+  SEMSAM_ASSIGN_OR_RETURN(StoredImage stored,
+                          sessions_.AddImage(tenant, session_id,
+                                             {.sha256 = std::move(image.sha256),
+                                              .geometry = image.geometry,
+                                              .bytes = std::move(image.bytes)}));
+  stored.bytes = nullptr;
+  return UploadedImage{
+      .image = std::move(stored), .cached = found.lookup == CacheLookup::kHit, .timings = timings};
+}
+
+absl::StatusOr<std::shared_ptr<Engine::AttachCall>> Engine::AdmitAttach(
+    const AttachRequest& request, CallLimits& limits, UploadDone& done) {
+  SEMSAM_RETURN_IF_ERROR(CheckNotDraining());
+  SEMSAM_ASSIGN_OR_RETURN(const std::string sha256, CleanSha256(request.sha256, "sha256"));
+  SEMSAM_ASSIGN_OR_RETURN(StoredImage known,
+                          sessions_.FindByDigest(limits.tenant, request.session_id, sha256));
+  // It may wait for an encode: as many do as other calls may be under way.
+  SEMSAM_ASSIGN_OR_RETURN(CallGate::Ticket ticket, gate_.Admit(limits.tenant, /*queries=*/0));
+  return std::make_shared<AttachCall>(AttachCall{.ticket = std::move(ticket),
+                                                 .session_id = request.session_id,
+                                                 .image = TakeSource(known),
+                                                 .limits = std::move(limits),
+                                                 .done = std::move(done)});
+}
+
+void Engine::AttachImage(const AttachRequest& request, CallLimits limits, UploadDone done) {
+  absl::StatusOr<std::shared_ptr<AttachCall>> admitted = AdmitAttach(request, limits, done);
+  if (!admitted.ok()) return done(std::move(admitted).status());
+  const std::shared_ptr<AttachCall>& call = *admitted;
+  encoder_.Ensure(call->image, call->limits, ImageEncoder::Thread::kAny, call->timings,
+                  [this, call = call](absl::StatusOr<EmbeddingCache::Found> found) {
+                    CompleteAttach(*call, std::move(found));
+                  });
+}
+
+void Engine::CompleteAttach(AttachCall& call, absl::StatusOr<EmbeddingCache::Found> found) {
+  call.ticket.reset();
+  if (found.ok()) {
+    return call.done(
+        AddToSession(call.session_id, call.limits.tenant, call.image, call.timings, *found));
+  }
+  // Neither the embedding nor the bytes are there.
+  const bool lost = absl::IsNotFound(found.status());
+  call.done(lost ? ImageNotFound(/*image_id=*/"", call.image.sha256) : std::move(found).status());
 }
 
 }  // namespace semsam

@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "model/base/errors.h"
+#include "model/base/status_macros.h"
+#include "server/pipeline/sha256.h"
 
 namespace semsam {
 namespace {
 
 constexpr int64_t kReservationStepBytes = int64_t{1} << 20;
-constexpr size_t kSha256HexDigits = 64;
 
 absl::Status TooLarge(const char* field, int64_t max_bytes) {
   return InvalidField(field, absl::StrCat("the image is larger than ", max_bytes, " bytes"),
@@ -20,22 +20,30 @@ absl::Status TooLarge(const char* field, int64_t max_bytes) {
 
 }  // namespace
 
-absl::StatusOr<ImageUpload> ImageUpload::Begin(UploadHeader header, const UploadLimits& limits,
-                                               ByteBudget& budget) {
+absl::Status GrowUpload(ByteBudget::Reservation& memory, int64_t bytes,
+                        absl::Duration retry_after) {
+  if (memory.GrowTo(bytes)) return absl::OkStatus();
+  if (memory.IsOverQuota(bytes)) {
+    return Overloaded(reason::kQuotaExceeded, "the tenant sends as many images as it may",
+                      retry_after);
+  }
+  return Overloaded(reason::kMemoryFull, "too many images are being sent", retry_after);
+}
+
+absl::StatusOr<ImageUpload> ImageUpload::Begin(const TenantId& tenant, UploadHeader header,
+                                               const UploadLimits& limits, ByteBudget& budget) {
   if (header.total_bytes > static_cast<uint64_t>(limits.max_image_bytes)) {
     return TooLarge("header.total_bytes", limits.max_image_bytes);
   }
-  absl::AsciiStrToLower(&header.sha256);
-  if (!header.sha256.empty() &&
-      (header.sha256.size() != kSha256HexDigits ||
-       !std::all_of(header.sha256.begin(), header.sha256.end(), absl::ascii_isxdigit))) {
-    return InvalidField("header.sha256", "must be 64 hexadecimal digits");
+  if (!header.sha256.empty()) {
+    SEMSAM_ASSIGN_OR_RETURN(header.sha256, CleanSha256(std::move(header.sha256), "header.sha256"));
   }
-  return ImageUpload(std::move(header), limits, budget);
+  return ImageUpload(std::move(header), limits, ByteBudget::Reservation(budget, tenant));
 }
 
-ImageUpload::ImageUpload(UploadHeader header, const UploadLimits& limits, ByteBudget& budget)
-    : header_(std::move(header)), limits_(limits), reservation_(budget) {}
+ImageUpload::ImageUpload(UploadHeader header, const UploadLimits& limits,
+                         ByteBudget::Reservation reservation)
+    : header_(std::move(header)), limits_(limits), reservation_(std::move(reservation)) {}
 
 absl::Status ImageUpload::Append(std::string_view chunk) {
   if (static_cast<int64_t>(chunk.size()) > limits_.max_chunk_bytes) {
@@ -55,10 +63,9 @@ absl::Status ImageUpload::Append(std::string_view chunk) {
   }
   const int64_t steps =
       (static_cast<int64_t>(sum) + kReservationStepBytes - 1) / kReservationStepBytes;
-  if (!reservation_.GrowTo(std::min(steps * kReservationStepBytes, limits_.max_image_bytes))) {
-    return Overloaded(reason::kMemoryFull, "too many images are being uploaded",
-                      limits_.retry_after);
-  }
+  SEMSAM_RETURN_IF_ERROR(
+      GrowUpload(reservation_, std::min(steps * kReservationStepBytes, limits_.max_image_bytes),
+                 limits_.retry_after));
   bytes_.append(chunk);
   return absl::OkStatus();
 }

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/batching/tenant_id.h"
 #include "server/pipeline/byte_budget.h"
 
 namespace semsam {
@@ -29,15 +30,19 @@ struct UploadLimits {
   absl::Duration retry_after;
 };
 
+// Sets `bytes` of an image on its way aside. RESOURCE_EXHAUSTED when all of them
+// together fill the buffer, or those of the tenant its quota.
+absl::Status GrowUpload(ByteBudget::Reservation& memory, int64_t bytes, absl::Duration retry_after);
+
 class ImageUpload {
  public:
   // INVALID_ARGUMENT if the announced size is over the limit, or the digest is no
   // digest. `budget` outlives the upload.
-  static absl::StatusOr<ImageUpload> Begin(UploadHeader header, const UploadLimits& limits,
-                                           ByteBudget& budget);
+  static absl::StatusOr<ImageUpload> Begin(const TenantId& tenant, UploadHeader header,
+                                           const UploadLimits& limits, ByteBudget& budget);
 
   // INVALID_ARGUMENT as soon as a chunk or the sum is too large;
-  // RESOURCE_EXHAUSTED when all uploads together fill the buffer.
+  // RESOURCE_EXHAUSTED as GrowUpload.
   absl::Status Append(std::string_view chunk);
 
   // INVALID_ARGUMENT if nothing came, or not as much as announced.
@@ -56,7 +61,7 @@ class ImageUpload {
   }
 
  private:
-  ImageUpload(UploadHeader header, const UploadLimits& limits, ByteBudget& budget);
+  ImageUpload(UploadHeader header, const UploadLimits& limits, ByteBudget::Reservation reservation);
 
   UploadHeader header_;
   UploadLimits limits_;

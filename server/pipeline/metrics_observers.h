@@ -103,6 +103,9 @@ class SessionMetrics final : public SessionStoreObserver {
   void OnRetainedBytes(int64_t bytes) override {
     metrics_.SetUsed(Bounded::kRetainedImageBytes, bytes);
   }
+  void OnUnlistedImages(int64_t images) override {
+    metrics_.SetUsed(Bounded::kUnlistedImages, images);
+  }
   void OnMaskQueryBytes(int64_t bytes) override {
     metrics_.SetUsed(Bounded::kMaskQueryBytes, bytes);
   }

@@ -46,9 +46,9 @@ void SegmentCall::StartWithImage(std::string image_id, ImageSource image,
   Prepare(ImageEncoder::Thread::kAny);
 }
 
-void SegmentCall::StartWithBytes(std::string bytes) {
-  auto shared = std::make_shared<const std::string>(std::move(bytes));
-  OnCpuPool(CpuPool::kImages, [this, shared] { ReadInlineImage(shared); });
+void SegmentCall::StartWithBytes(std::shared_ptr<const std::string> bytes) {
+  OnCpuPool(CpuPool::kImages,
+            [this, bytes = std::move(bytes)]() mutable { ReadInlineImage(std::move(bytes)); });
 }
 
 void SegmentCall::ReadInlineImage(std::shared_ptr<const std::string> bytes) {

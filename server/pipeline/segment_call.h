@@ -54,7 +54,7 @@ class SegmentCall final : public StreamCall {
 
   // Each starts the call; exactly one of them is called, once.
   void StartWithImage(std::string image_id, ImageSource image, std::vector<Prompt> prompts);
-  void StartWithBytes(std::string bytes);
+  void StartWithBytes(std::shared_ptr<const std::string> bytes);
 
  private:
   // A mask that passed the thresholds.

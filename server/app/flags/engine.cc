@@ -19,7 +19,8 @@ ABSL_FLAG(int, max_background_calls, 8, "GenerateMasks and SegmentVocabulary cal
 ABSL_FLAG(int, result_threads, 1, "threads that finish the answers to those calls");
 ABSL_FLAG(int64_t, result_buffer_mib, 1024, "MiB of the model's answers to those calls");
 ABSL_FLAG(int64_t, word_buffer_mib, 256, "MiB of text embeddings that calls under way work with");
-ABSL_FLAG(int64_t, upload_buffer_mib, 512, "MiB of images being uploaded, all together");
+ABSL_FLAG(int64_t, upload_buffer_mib, 512,
+          "MiB of images being uploaded, or sent along with a request");
 ABSL_FLAG(absl::Duration, default_deadline, absl::Seconds(30),
           "deadline of a call that sets none; GenerateMasks and SegmentVocabulary take "
           "--max_deadline");

@@ -3,6 +3,8 @@
 
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
+#include "server/pipeline/sha256.h"
+#include "tests/fakes/metric_value.h"
 #include "tests/server/pipeline/call_log.h"
 #include "tests/server/pipeline/engine_fixture.h"
 
@@ -26,6 +28,14 @@ class EngineTenantTest : public EngineFixture {
     SEMSAM_RETURN_IF_ERROR(upload.Append(bytes));
     UploadLog log;
     engine_->FinishUpload(std::move(upload), {.tenant = tenant}, log.Done());
+    return log.Wait();
+  }
+
+  absl::StatusOr<UploadedImage> AttachAs(const TenantId& tenant, const std::string& session,
+                                         const std::string& bytes = FakeImageBytes(80, 64)) {
+    UploadLog log;
+    engine_->AttachImage({.session_id = session, .sha256 = Sha256Hex(bytes)}, {.tenant = tenant},
+                         log.Done());
     return log.Wait();
   }
 
@@ -74,6 +84,12 @@ TEST_F(EngineTenantTest, TenantsSeeNothingOfEachOther) {
            [&](auto& tenant, auto image) {
              return engine_->GetSession(tenant, image.session_id).status();
            }},
+          {"renew",
+           [&](auto& tenant, auto image) {
+             return engine_->RenewSession(tenant, image.session_id, absl::ZeroDuration()).status();
+           }},
+          {"attach",
+           [&](auto& tenant, auto image) { return AttachAs(tenant, image.session_id).status(); }},
           {"upload",
            [&](auto& tenant, auto image) { return UploadAs(tenant, image.session_id).status(); }},
           {"segment",
@@ -117,6 +133,50 @@ TEST_F(EngineTenantTest, NoTenantLearnsThatAnotherHasTheSamePicture) {
   ASSERT_TRUE(summary.ok()) << summary.status();
   EXPECT_FALSE(
       UploadAs(theirs_, NewSessionOf(theirs_), FakeImageBytes(80, 64, "sent along"))->cached);
+}
+
+TEST_F(EngineTenantTest, NoTenantAttachesTheImageOfAnother) {
+  Start();
+  ASSERT_TRUE(UploadAs(ours_, NewSessionOf(ours_)).ok());
+  const std::string theirs = NewSessionOf(theirs_);
+  const absl::Status foreign = AttachAs(theirs_, theirs).status();
+  const absl::Status unknown = AttachAs(theirs_, theirs, "of nobody").status();
+  EXPECT_EQ(ErrorReason(foreign), reason::kImageNotFound);
+  EXPECT_EQ(foreign.message(), unknown.message());
+  EXPECT_EQ(foreign.code(), unknown.code());
+  EXPECT_TRUE(AttachAs(ours_, NewSessionOf(ours_)).ok());
+  // Once they have it, too, it is theirs: a copy and an embedding of their own.
+  ASSERT_TRUE(UploadAs(theirs_, theirs).ok());
+  EXPECT_TRUE(AttachAs(theirs_, NewSessionOf(theirs_)).ok());
+  EXPECT_EQ(segmenter_->encoded_images(), 2);
+  EXPECT_EQ(MetricValue(metrics_, "semsam_retained_image_bytes"),
+            std::to_string(2 * FakeImageBytes(80, 64).size()));
+}
+
+TEST_F(EngineTenantTest, NoTenantIsShownTheSessionsOfAnother) {
+  Start();
+  const std::string ours = NewSessionOf(ours_);
+  NewSessionOf(ours_);
+  const std::string theirs = NewSessionOf(theirs_);
+  NewSession();
+  const auto listed = engine_->ListSessions(theirs_, 0, "");
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  ASSERT_EQ(listed->sessions.size(), 1);
+  EXPECT_EQ(listed->sessions[0].session_id, theirs);
+  const auto page = engine_->ListSessions(ours_, 1, "");
+  EXPECT_EQ(page->sessions[0].session_id, ours);
+  for (const SessionInfo& session :
+       engine_->ListSessions(theirs_, 0, page->next_page_token)->sessions) {
+    EXPECT_EQ(session.session_id, theirs);
+  }
+}
+
+TEST_F(EngineTenantTest, TheIdOfARequestIsOfItsTenantAlone) {
+  Start();
+  const auto ours = engine_->CreateSession(ours_, absl::ZeroDuration(), "same");
+  const auto theirs = engine_->CreateSession(theirs_, absl::Seconds(5), "same");
+  ASSERT_TRUE(ours.ok() && theirs.ok()) << theirs.status();
+  EXPECT_NE(ours->session_id, theirs->session_id);
 }
 
 }  // namespace
