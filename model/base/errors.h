@@ -35,6 +35,7 @@ inline constexpr std::string_view kQueueFull = "QUEUE_FULL";
 inline constexpr std::string_view kMemoryFull = "MEMORY_FULL";
 inline constexpr std::string_view kLimitExceeded = "LIMIT_EXCEEDED";
 inline constexpr std::string_view kQuotaExceeded = "QUOTA_EXCEEDED";
+inline constexpr std::string_view kUnauthenticated = "UNAUTHENTICATED";
 inline constexpr std::string_view kTenantRequired = "TENANT_REQUIRED";
 inline constexpr std::string_view kDraining = "DRAINING";
 }  // namespace reason

@@ -225,8 +225,8 @@ inline constexpr auto kReasons = std::to_array<std::string_view>(
      reason::kPointOutsideImage, reason::kUnknownLevel, reason::kUploadProtocol,
      reason::kDigestMismatch, reason::kSessionNotFound, reason::kImageNotFound,
      reason::kMaskNotFound, reason::kCapabilityMissing, reason::kQueueFull, reason::kMemoryFull,
-     reason::kLimitExceeded, reason::kQuotaExceeded, reason::kTenantRequired, reason::kDraining,
-     kOtherReason});
+     reason::kLimitExceeded, reason::kQuotaExceeded, reason::kUnauthenticated,
+     reason::kTenantRequired, reason::kDraining, kOtherReason});
 
 template <typename Enum>
 constexpr size_t Index(Enum value) {

@@ -5,7 +5,6 @@
 #include "server/rpc/convert.h"
 #include "server/rpc/convert_words.h"
 #include "server/rpc/stream_reactor.h"
-#include "server/rpc/wire.h"
 
 namespace semsam {
 namespace {
@@ -17,7 +16,7 @@ class VocabularyReactor final : public StreamReactor {
 
   void Start(const grpc::ByteBuffer& bytes) {
     v1::SegmentVocabularyRequest request;
-    if (absl::Status status = ParseMessage(bytes, request); !status.ok()) return Fail(status);
+    if (absl::Status status = scope().Receive(bytes, request); !status.ok()) return Fail(status);
     const absl::StatusOr<VocabularyCallRequest> converted = FromProto(request);
     if (!converted.ok()) return Fail(converted.status());
     StreamReactor::Start([&] {
@@ -67,7 +66,7 @@ class GenerateReactor final : public StreamReactor {
 
   void Start(const grpc::ByteBuffer& bytes) {
     v1::GenerateMasksRequest request;
-    if (absl::Status status = ParseMessage(bytes, request); !status.ok()) return Fail(status);
+    if (absl::Status status = scope().Receive(bytes, request); !status.ok()) return Fail(status);
     const absl::StatusOr<GenerateRequest> converted = FromProto(request);
     if (!converted.ok()) return Fail(converted.status());
     StreamReactor::Start([&] {

@@ -4,18 +4,22 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <string_view>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "model/base/errors.h"
 #include "server/cache/random_id.h"
 #include "server/rpc/grpc_status.h"
+#include "server/rpc/wire.h"
 
 namespace semsam {
 namespace {
 
 constexpr char kRequestIdKey[] = "x-request-id";
+constexpr char kTenantKey[] = "semsam-tenant";
 constexpr size_t kMaxRequestIdBytes = 64;
 constexpr int kRequestIdBits = 64;
 
@@ -34,6 +38,19 @@ std::string RequestId(const grpc::CallbackServerContext& context) {
     if (IsGoodRequestId(id)) return std::string(id);
   }
   return RandomHexId(kRequestIdBits).value_or("unknown");
+}
+
+// The tenant that the metadata names; the nameless one where there is none.
+absl::StatusOr<TenantId> TenantOf(const grpc::CallbackServerContext& context) {
+  const auto [begin, end] = context.client_metadata().equal_range(kTenantKey);
+  if (begin == end) return TenantId{};
+  const std::string_view name(begin->second.data(), begin->second.size());
+  // Of several one may be forged.
+  if (std::next(begin) != end || !IsValidTenantName(name)) {
+    return ErrorWithReason(absl::StatusCode::kUnauthenticated, reason::kUnauthenticated,
+                           "metadata 'semsam-tenant' is no tenant's name");
+  }
+  return TenantId{std::string(name)};
 }
 
 absl::Time ClientDeadline(const grpc::CallbackServerContext& context) {
@@ -76,9 +93,19 @@ CallScope::CallScope(const RpcParts& parts, Method method, grpc::CallbackServerC
       method_ == Method::kSegmentVocabulary || method_ == Method::kGenerateMasks;
   limits_ = {.deadline = parts_.engine.EffectiveDeadline(wanted, background), .cancel = cancel_};
   has_server_deadline_ = limits_.deadline < wanted;
+  if (!parts_.trust_tenant_metadata) return;
+  absl::StatusOr<TenantId> tenant = TenantOf(context_);
+  admission_ = tenant.status();
+  if (tenant.ok()) limits_.tenant = *std::move(tenant);
 }
 
 CallScope::~CallScope() { parts_.calls.Leave(generation_); }
+
+absl::Status CallScope::Receive(const grpc::ByteBuffer& bytes,
+                                google::protobuf::Message& request) const {
+  if (!admission_.ok()) return admission_;
+  return ParseMessage(bytes, request);
+}
 
 grpc::Status CallScope::End(const absl::Status& status) {
   const absl::Duration duration = parts_.clock.Now() - start_;

@@ -2,7 +2,9 @@
 #ifndef SEMSAM_SERVER_RPC_CALL_SCOPE_H_
 #define SEMSAM_SERVER_RPC_CALL_SCOPE_H_
 
+#include <google/protobuf/message.h>
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/status.h>
 
 #include <cstdint>
@@ -28,6 +30,7 @@ struct RpcParts {
   std::string version;
   // A SegmentOnce answer above this is refused.
   int64_t max_message_bytes = 0;
+  bool trust_tenant_metadata = false;
 };
 
 // One call, from its first byte to its status.
@@ -43,12 +46,17 @@ class CallScope {
   CallScope& operator=(const CallScope&) = delete;
 
   const RpcParts& parts() const { return parts_; }
-  // Of the one tenant that there is: no client says which it is.
   const CallLimits& limits() const { return limits_; }
+  // UNAUTHENTICATED if the caller names no tenant as one is named. To be asked before
+  // anything is done for the call; Receive asks.
+  const absl::Status& admission() const { return admission_; }
   const std::string& request_id() const { return request_id_; }
   // True where the engine's deadline comes before the client's own, so that gRPC
   // will not enforce it.
   bool has_server_deadline() const { return has_server_deadline_; }
+
+  // Reads the request of a call that has one. Errors as of admission() and ParseMessage.
+  absl::Status Receive(const grpc::ByteBuffer& bytes, google::protobuf::Message& request) const;
 
   // The client left.
   void Cancel() { cancel_->Cancel(); }
@@ -65,6 +73,7 @@ class CallScope {
   const std::string request_id_;
   const std::shared_ptr<CancelFlag> cancel_;
   CallLimits limits_;
+  absl::Status admission_;
   bool has_server_deadline_ = false;
 };
 

@@ -90,7 +90,7 @@ class Service final : public RawService {
     CallScope scope(parts_, method, context);
     Request request;
     Response response;
-    absl::Status status = ParseMessage(bytes, request);
+    absl::Status status = scope.Receive(bytes, request);
     if (status.ok()) status = handler(scope, request, response);
     if (status.ok()) answer = SerializeMessage(response);
     UnaryReactor* reactor = context.DefaultReactor();
@@ -105,7 +105,13 @@ class GrpcServer final : public RpcServer {
  public:
   GrpcServer(const RpcServerOptions& options, Engine& engine, Metrics& metrics, const Clock& clock)
       : calls_(clock),
-        parts_{engine, metrics, clock, calls_, options.version, options.max_message_bytes},
+        parts_{.engine = engine,
+               .metrics = metrics,
+               .clock = clock,
+               .calls = calls_,
+               .version = options.version,
+               .max_message_bytes = options.max_message_bytes,
+               .trust_tenant_metadata = options.auth.trust_tenant_metadata},
         service_(parts_) {}
 
   ~GrpcServer() override {

@@ -15,11 +15,18 @@
 
 namespace semsam {
 
+struct AuthOptions {
+  // Believe the tenant that the metadata `semsam-tenant` names: for a server that is
+  // reached through a proxy alone, which sets it.
+  bool trust_tenant_metadata = false;
+};
+
 struct RpcServerOptions {
   // "host:port" (port 0 picks a free one) or "unix:/path".
   std::string listen = "127.0.0.1:50051";
   std::string version;
   int64_t max_message_bytes = int64_t{4} << 20;  // received, and of one SegmentOnce answer
+  AuthOptions auth;
   absl::Duration keepalive_time = absl::Seconds(60);
   absl::Duration keepalive_timeout = absl::Seconds(20);
 

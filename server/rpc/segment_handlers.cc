@@ -23,7 +23,7 @@ class SegmentReactor final : public StreamReactor {
 
   void Start(const grpc::ByteBuffer& bytes) {
     v1::SegmentRequest request;
-    if (absl::Status status = ParseMessage(bytes, request); !status.ok()) return Fail(status);
+    if (absl::Status status = scope().Receive(bytes, request); !status.ok()) return Fail(status);
     absl::StatusOr<SegmentRequest> converted = FromProto(request);
     if (!converted.ok()) return Fail(std::move(converted).status());
     StreamReactor::Start([&] {
@@ -65,7 +65,7 @@ class SegmentOnceReactor final : public UnaryReactor {
 
   void Start(const grpc::ByteBuffer& bytes) {
     v1::SegmentOnceRequest request;
-    if (absl::Status status = ParseMessage(bytes, request); !status.ok()) return Fail(status);
+    if (absl::Status status = scope().Receive(bytes, request); !status.ok()) return Fail(status);
     absl::StatusOr<SegmentRequest> converted = FromProto(request);
     if (!converted.ok()) return Fail(converted.status());
     // Masks are bounded by the answer itself: the engine never waits for a reader.
@@ -111,7 +111,7 @@ class RefreshLabelsReactor final : public UnaryReactor {
       : UnaryReactor(parts, Method::kRefreshLabels, context, response) {}
 
   void Start(const grpc::ByteBuffer& bytes) {
-    if (absl::Status status = ParseMessage(bytes, request_); !status.ok()) return Fail(status);
+    if (absl::Status status = scope().Receive(bytes, request_); !status.ok()) return Fail(status);
     absl::StatusOr<RefreshLabelsRequest> converted = FromProto(request_);
     if (!converted.ok()) return Fail(converted.status());
     converted->max_answer_bytes =

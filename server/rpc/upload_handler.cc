@@ -18,6 +18,11 @@ class UploadReactor final : public grpc::ServerReadReactor<v1::UploadImageReques
   UploadReactor(const RpcParts& parts, grpc::CallbackServerContext& context,
                 v1::UploadImageResponse& response)
       : context_(context), scope_(parts, Method::kUploadImage, context), response_(response) {
+    if (!scope_.admission().ok()) {
+      StopReading();
+      End(scope_.admission());
+      return;
+    }
     // A client that stops sending makes no event: only the clock ends its call.
     if (scope_.has_server_deadline()) {
       alarm_.Set(scope_.limits().deadline, [this] {

@@ -15,6 +15,9 @@ ABSL_FLAG(absl::Duration, drain_grace, absl::Seconds(25),
           "how long running calls may go on after SIGTERM");
 ABSL_FLAG(absl::Duration, exit_margin, absl::Seconds(4),
           "how much later the process ends at the latest, with status 3, whatever still runs");
+ABSL_FLAG(bool, trust_tenant_metadata, false,
+          "believe the tenant that the metadata semsam-tenant names: for a server that only a "
+          "proxy of yours reaches");
 ABSL_FLAG(int64_t, max_message_mib, 4, "MiB of one received message, 16 at most");
 
 namespace semsam {
@@ -25,6 +28,7 @@ void ReadEdgeFlags(ServerOptions& options) {
   options.metrics_listen = absl::GetFlag(FLAGS_metrics_listen);
   options.drain_grace = absl::GetFlag(FLAGS_drain_grace);
   options.exit_margin = absl::GetFlag(FLAGS_exit_margin);
+  options.rpc.auth.trust_tenant_metadata = absl::GetFlag(FLAGS_trust_tenant_metadata);
   options.rpc.max_message_bytes = MebibytesFlag(FLAGS_max_message_mib);
 }
 
