@@ -24,12 +24,6 @@ void SetTimestamp(absl::Time time, google::protobuf::Timestamp& out) {
   out.set_nanos(static_cast<int32_t>(nanoseconds % 1000000000));
 }
 
-void SetImage(const StoredImage& image, v1::Image& out) {
-  out.set_image_id(image.image_id);
-  out.set_sha256(image.sha256);
-  SetSize(image.geometry.original, *out.mutable_size());
-}
-
 absl::StatusOr<UserPrompt> PromptFromProto(const v1::Prompt& prompt) {
   UserPrompt out;
   out.tag = prompt.tag();
@@ -132,6 +126,7 @@ void SetLimits(const EngineOptions& options, v1::Limits& out) {
   out.set_max_word_characters(static_cast<uint32_t>(options.words.max_characters));
   out.set_max_points_per_side(static_cast<uint32_t>(options.generate.max_points_per_side));
   out.set_max_labelled_masks(static_cast<uint32_t>(options.sessions.max_labelled_masks));
+  SetDuration(options.requests.ttl, *out.mutable_request_id_ttl());
 }
 
 }  // namespace
@@ -197,14 +192,14 @@ absl::StatusOr<SegmentRequest> FromProto(const v1::SegmentRequest& request) {
   return out;
 }
 
-absl::StatusOr<SegmentRequest> FromProto(const v1::SegmentOnceRequest& request) {
+absl::StatusOr<SegmentRequest> FromProto(v1::SegmentOnceRequest&& request) {
   SEMSAM_ASSIGN_OR_RETURN(SegmentRequest out, PromptsAndOptionsFromProto(request));
   switch (request.image_case()) {
     case v1::SegmentOnceRequest::kReference:
       out.image = ImageReference{request.reference().session_id(), request.reference().image_id()};
       return out;
     case v1::SegmentOnceRequest::kImageBytes:
-      out.image = request.image_bytes();
+      out.image = std::move(*request.mutable_image_bytes());
       return out;
     case v1::SegmentOnceRequest::IMAGE_NOT_SET:
       break;
@@ -227,21 +222,38 @@ v1::GetServerInfoResponse ServerInfoToProto(std::string_view version, const Mode
   return out;
 }
 
+v1::TenantQuota QuotaToProto(const TenantId& tenant, const TenantQuota& quota) {
+  v1::TenantQuota out;
+  out.set_tenant(tenant.name);
+  const auto bounded = [](int64_t value) { return value != kUnboundedQuota; };
+  if (bounded(quota.max_sessions)) out.set_max_sessions(quota.max_sessions);
+  if (bounded(quota.max_retained_bytes)) {
+    out.set_max_retained_image_bytes(quota.max_retained_bytes);
+  }
+  if (bounded(quota.max_upload_bytes)) out.set_max_upload_bytes(quota.max_upload_bytes);
+  if (bounded(quota.max_calls)) out.set_max_requests(quota.max_calls);
+  if (bounded(quota.max_queries)) out.set_max_queries(quota.max_queries);
+  if (bounded(quota.max_background_calls)) {
+    out.set_max_background_requests(quota.max_background_calls);
+  }
+  return out;
+}
+
+v1::Image ToProto(const StoredImage& image) {
+  v1::Image out;
+  out.set_image_id(image.image_id);
+  out.set_sha256(image.sha256);
+  SetSize(image.geometry.original, *out.mutable_size());
+  return out;
+}
+
 v1::Session ToProto(const SessionInfo& session) {
   v1::Session out;
   out.set_session_id(session.session_id);
   SetTimestamp(session.create_time, *out.mutable_create_time());
   SetTimestamp(session.expire_time, *out.mutable_expire_time());
   SetDuration(session.ttl, *out.mutable_ttl());
-  for (const StoredImage& image : session.images) SetImage(image, *out.add_images());
-  return out;
-}
-
-v1::UploadImageResponse ToProto(const UploadedImage& uploaded) {
-  v1::UploadImageResponse out;
-  SetImage(uploaded.image, *out.mutable_image());
-  out.set_cached(uploaded.cached);
-  SetTimings(uploaded.timings, *out.mutable_timings());
+  for (const StoredImage& image : session.images) *out.add_images() = ToProto(image);
   return out;
 }
 

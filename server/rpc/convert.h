@@ -14,6 +14,8 @@
 #include "semsam/v1/mask.pb.h"
 #include "semsam/v1/prompt.pb.h"
 #include "semsam/v1/segmentation_service.pb.h"
+#include "server/batching/tenant_id.h"
+#include "server/batching/tenant_table.h"
 #include "server/cache/session_store.h"
 #include "server/pipeline/engine.h"
 #include "server/pipeline/engine_options.h"
@@ -24,13 +26,15 @@ namespace semsam {
 absl::Duration FromProto(const google::protobuf::Duration& duration);
 
 absl::StatusOr<SegmentRequest> FromProto(const v1::SegmentRequest& request);
-absl::StatusOr<SegmentRequest> FromProto(const v1::SegmentOnceRequest& request);
+// Takes the bytes of an image that comes along.
+absl::StatusOr<SegmentRequest> FromProto(v1::SegmentOnceRequest&& request);
 UploadHeader FromProto(const v1::UploadImageHeader& header);
 
 v1::GetServerInfoResponse ServerInfoToProto(std::string_view version, const ModelInfo& model,
                                             const EngineOptions& options);
+v1::TenantQuota QuotaToProto(const TenantId& tenant, const TenantQuota& quota);
 v1::Session ToProto(const SessionInfo& session);
-v1::UploadImageResponse ToProto(const UploadedImage& uploaded);
+v1::Image ToProto(const StoredImage& image);
 v1::Mask ToProto(SegmentMask mask);
 v1::SegmentSummary ToProto(const SegmentSummary& summary);
 
@@ -40,6 +44,14 @@ absl::StatusOr<MaskResolution> ResolutionFromProto(v1::MaskResolution resolution
 void SetSize(ImageSize size, v1::ImageSize& out);
 void SetBox(const PixelBox& box, v1::PixelBox& out);
 void SetTimings(const StageTimings& timings, v1::StageTimings& out);
+
+// Of the calls that put an image into a session.
+template <typename Response>
+void SetUploaded(const UploadedImage& uploaded, Response& out) {
+  *out.mutable_image() = ToProto(uploaded.image);
+  out.set_cached(uploaded.cached);
+  SetTimings(uploaded.timings, *out.mutable_timings());
+}
 
 }  // namespace semsam
 

@@ -37,7 +37,11 @@ using RawService =
             Base::WithCallbackMethod_UploadImage<Base::WithRawCallbackMethod_Segment<
                 Base::WithRawCallbackMethod_SegmentOnce<Base::WithRawCallbackMethod_RefreshLabels<
                     Base::WithRawCallbackMethod_SegmentVocabulary<
-                        Base::WithRawCallbackMethod_GenerateMasks<Base::Service>>>>>>>>>>;
+                        Base::WithRawCallbackMethod_GenerateMasks<
+                            Base::WithRawCallbackMethod_RenewSession<
+                                Base::WithRawCallbackMethod_ListSessions<
+                                    Base::WithRawCallbackMethod_AttachImage<
+                                        Base::Service>>>>>>>>>>>>>;
 
 // Forwards each method to its handler.
 class Service final : public RawService {
@@ -60,6 +64,15 @@ class Service final : public RawService {
   }
   UnaryReactor* DeleteSession(Context* context, const Bytes* request, Bytes* response) override {
     return Answer(Method::kDeleteSession, *context, semsam::DeleteSession, *request, *response);
+  }
+  UnaryReactor* RenewSession(Context* context, const Bytes* request, Bytes* response) override {
+    return Answer(Method::kRenewSession, *context, semsam::RenewSession, *request, *response);
+  }
+  UnaryReactor* ListSessions(Context* context, const Bytes* request, Bytes* response) override {
+    return Answer(Method::kListSessions, *context, semsam::ListSessions, *request, *response);
+  }
+  UnaryReactor* AttachImage(Context* context, const Bytes* request, Bytes* response) override {
+    return semsam::AttachImage(parts_, *context, *request, *response);
   }
   grpc::ServerReadReactor<v1::UploadImageRequest>* UploadImage(
       Context* context, v1::UploadImageResponse* response) override {

@@ -66,7 +66,7 @@ class SegmentOnceReactor final : public UnaryReactor {
   void Start(const grpc::ByteBuffer& bytes) {
     v1::SegmentOnceRequest request;
     if (absl::Status status = scope().Receive(bytes, request); !status.ok()) return Fail(status);
-    absl::StatusOr<SegmentRequest> converted = FromProto(request);
+    absl::StatusOr<SegmentRequest> converted = FromProto(std::move(request));
     if (!converted.ok()) return Fail(converted.status());
     // Masks are bounded by the answer itself: the engine never waits for a reader.
     scope().parts().engine.Segment(

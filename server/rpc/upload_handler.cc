@@ -87,7 +87,7 @@ class UploadReactor final : public grpc::ServerReadReactor<v1::UploadImageReques
     }
     scope_.parts().engine.FinishUpload(*std::move(upload_), scope_.limits(),
                                        [this](absl::StatusOr<UploadedImage> uploaded) {
-                                         if (uploaded.ok()) response_ = ToProto(*uploaded);
+                                         if (uploaded.ok()) SetUploaded(*uploaded, response_);
                                          End(uploaded.status());
                                        });
   }
