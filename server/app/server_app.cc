@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "model/base/status_macros.h"
 #include "server/app/exit_watchdog.h"
+#include "server/app/tenants_file.h"
 
 namespace semsam {
 namespace {
@@ -71,8 +72,12 @@ absl::StatusOr<std::unique_ptr<ServerApp>> ServerApp::Start(const ServerOptions&
                                                             std::unique_ptr<Segmenter> segmenter) {
   SEMSAM_RETURN_IF_ERROR(options.Validate(segmenter->info().config));
   std::unique_ptr<ServerApp> app(new ServerApp(options, std::move(segmenter)));
-  SEMSAM_ASSIGN_OR_RETURN(app->engine_, Engine::Create(options.engine, *app->segmenter_,
-                                                       *app->stages_, app->clock_, app->metrics_));
+  EngineOptions engine = options.engine;
+  if (!options.tenants_file.empty()) {
+    SEMSAM_ASSIGN_OR_RETURN(engine.tenants, ReadTenantsFile(options.tenants_file));
+  }
+  SEMSAM_ASSIGN_OR_RETURN(app->engine_, Engine::Create(engine, *app->segmenter_, *app->stages_,
+                                                       app->clock_, app->metrics_));
   app->ticker_ =
       std::make_unique<Ticker>(kTickInterval, [engine = app->engine_.get()] { engine->Tick(); });
   if (!options.metrics_listen.empty()) {

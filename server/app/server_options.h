@@ -17,6 +17,8 @@ struct ServerOptions {
   RpcServerOptions rpc;
   // "host:port" of the Prometheus metrics; empty serves none.
   std::string metrics_listen;
+  // Table of what each tenant may have (TenantTable::Parse); empty: all that there is.
+  std::string tenants_file;
   // Gets the port in decimal once the server listens; empty writes none.
   std::string port_file;
   // How long running calls may go on after SIGTERM.

@@ -1,12 +1,17 @@
 // What one request may ask for.
 #include <algorithm>
 #include <cstdint>
+#include <string>
 
 #include "absl/flags/flag.h"
 #include "server/app/flags/topics.h"
 
 ABSL_FLAG(int64_t, max_image_mib, 64, "MiB of one uploaded image");
 ABSL_FLAG(int64_t, max_image_megapixels, 64, "megapixels of one image");
+ABSL_FLAG(std::string, tenants_file, "",
+          "file of what each tenant may have beside the limits of the server, one a line: NAME (or "
+          "* for all others), then any of max_sessions=N max_retained_mib=N "
+          "max_upload_mib=N max_calls=N max_queries=N max_background_calls=N");
 ABSL_FLAG(int, max_prompts, 64, "prompts a request");
 ABSL_FLAG(int, max_words, 2000, "words a list");
 ABSL_FLAG(int, max_word_characters, 64, "Unicode characters a word");
@@ -17,6 +22,7 @@ ABSL_FLAG(int, max_instances, 1000, "instances that SegmentVocabulary may be ask
 namespace semsam {
 
 void ReadLimitFlags(ServerOptions& options) {
+  options.tenants_file = absl::GetFlag(FLAGS_tenants_file);
   EngineOptions& engine = options.engine;
   engine.image.max_bytes = MebibytesFlag(FLAGS_max_image_mib);
   engine.image.max_pixels =

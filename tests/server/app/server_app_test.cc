@@ -27,6 +27,7 @@
 namespace semsam {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // A photo of 451 x 300 pixels.
@@ -111,6 +112,39 @@ class ServerAppTest : public ::testing::Test {
   std::unique_ptr<ServerApp> app_;
   std::unique_ptr<v1::SegmentationService::Stub> stub_;
 };
+
+TEST_F(ServerAppTest, TenantsAreBoundedAsTheirFileSays) {
+  options_.tenants_file = testing::TempDir() + "/tenants";
+  std::ofstream(options_.tenants_file) << "* max_sessions=1\n";
+  Start();
+  const auto create = [this] {
+    grpc::ClientContext context;
+    v1::CreateSessionResponse response;
+    return stub_->CreateSession(&context, {}, &response);
+  };
+  EXPECT_TRUE(create().ok());
+  EXPECT_EQ(create().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(ServerAppTest, AFileOfTenantsThatIsWrongIsNamedWithItsLine) {
+  options_.tenants_file = testing::TempDir() + "/bad_tenants";
+  const auto refusal = [this] {
+    const absl::Status status =
+        ServerApp::Start(options_, std::make_unique<FakeSegmenter>()).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    return std::string(status.message());
+  };
+  std::ofstream(options_.tenants_file) << "lab\nlab max_wishes=3\n";
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("bad_tenants: line 2"), HasSubstr("max_wishes")));
+  std::ofstream(options_.tenants_file) << "lab max_queries=1\n";
+  EXPECT_THAT(refusal(), HasSubstr("max_queries of lab"));
+  std::ofstream(options_.tenants_file) << std::string((4 << 20) + 1, '\n');
+  EXPECT_THAT(refusal(), HasSubstr("larger than"));
+  options_.tenants_file = testing::TempDir();
+  EXPECT_THAT(refusal(), HasSubstr("cannot read"));
+  options_.tenants_file = testing::TempDir() + "/no_such_tenants";
+  EXPECT_THAT(refusal(), HasSubstr("cannot read"));
+}
 
 TEST_F(ServerAppTest, ARealPhotoGetsRealMasksInEveryEncoding) {
   Start();
