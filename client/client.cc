@@ -7,16 +7,15 @@
 #include <type_traits>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "client/call_context.h"
 #include "client/channel.h"
 #include "client/convert.h"
 #include "client/convert_scene.h"
 #include "client/health_check.h"
+#include "client/session_calls.h"
 #include "client/status_details.h"
 #include "client/stream_calls.h"
-#include "openssl/sha.h"
 #include "semsam/v1/segmentation_service.grpc.pb.h"
 
 namespace semsam::client {
@@ -24,11 +23,9 @@ namespace {
 
 constexpr char kImageNotFoundReason[] = "IMAGE_NOT_FOUND";
 
-std::string Sha256Hex(std::string_view bytes) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
-  return absl::BytesToHexString(
-      absl::string_view(reinterpret_cast<const char*>(digest), sizeof(digest)));
+// Whether the server says that an image is to be uploaded.
+bool IsImageNotFound(const absl::Status& status) {
+  return absl::IsNotFound(status) && ErrorReason(status) == kImageNotFoundReason;
 }
 
 }  // namespace
@@ -45,9 +42,6 @@ class Client::Impl {
 
   absl::StatusOr<ServerInfo> GetServerInfo(const CallOptions& call, bool wait_for_ready);
   absl::StatusOr<HealthStatus> CheckHealth(const CallOptions& call);
-  absl::StatusOr<Session> CreateSession(absl::Duration ttl, const CallOptions& call);
-  absl::StatusOr<Session> GetSession(const std::string& session_id, const CallOptions& call);
-  absl::Status DeleteSession(const std::string& session_id, const CallOptions& call);
   absl::StatusOr<UploadResult> UploadImage(const std::string& session_id,
                                            std::string_view image_bytes,
                                            const UploadProgress& progress, const CallOptions& call);
@@ -65,12 +59,14 @@ class Client::Impl {
       -> std::invoke_result_t<Attempt, Stub&, const Request&, CallContext&, int&>;
 
   const ClientOptions& options() const { return options_; }
+  Stub& stub() { return *stub_; }
 
  private:
   const ClientOptions options_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<Stub> stub_;
-  std::atomic<size_t> chunk_bytes_;  // the smaller of the option and the server's limit
+  std::atomic<size_t> chunk_bytes_;          // the smaller of the option and the server's limit
+  std::atomic<bool> server_attaches_{true};  // it is not too old for that
 };
 
 absl::StatusOr<ServerInfo> Client::Impl::GetServerInfo(const CallOptions& call,
@@ -92,51 +88,31 @@ absl::StatusOr<HealthStatus> Client::Impl::CheckHealth(const CallOptions& call) 
   return CheckHealthOf(channel_, *context.get(), v1::SegmentationService::service_full_name());
 }
 
-absl::StatusOr<Session> Client::Impl::CreateSession(absl::Duration ttl, const CallOptions& call) {
-  v1::CreateSessionRequest request;
-  if (ttl != absl::ZeroDuration()) {
-    auto message = ToProto(ttl, "ttl");
-    if (!message.ok()) return message.status();
-    *request.mutable_ttl() = *message;
-  }
-  CallContext context(options_, call, options_.default_timeout);
-  v1::CreateSessionResponse response;
-  const grpc::Status status = stub_->CreateSession(context.get(), request, &response);
-  if (!status.ok()) return FromGrpcStatus(status);
-  return FromProto(response.session());
-}
-
-absl::StatusOr<Session> Client::Impl::GetSession(const std::string& session_id,
-                                                 const CallOptions& call) {
-  v1::GetSessionRequest request;
-  request.set_session_id(session_id);
-  CallContext context(options_, call, options_.default_timeout);
-  v1::GetSessionResponse response;
-  const grpc::Status status = stub_->GetSession(context.get(), request, &response);
-  if (!status.ok()) return FromGrpcStatus(status);
-  return FromProto(response.session());
-}
-
-absl::Status Client::Impl::DeleteSession(const std::string& session_id, const CallOptions& call) {
-  v1::DeleteSessionRequest request;
-  request.set_session_id(session_id);
-  CallContext context(options_, call, options_.default_timeout);
-  v1::DeleteSessionResponse response;
-  return FromGrpcStatus(stub_->DeleteSession(context.get(), request, &response));
-}
-
 absl::StatusOr<UploadResult> Client::Impl::UploadImage(const std::string& session_id,
                                                        std::string_view image_bytes,
                                                        const UploadProgress& progress,
                                                        const CallOptions& call) {
-  CallContext context(options_, call, options_.default_upload_timeout);
+  const RemainingTime time(call);
+  const std::string sha256 = Sha256Hex(image_bytes);
+  if (options_.attach_images && server_attaches_ && image_bytes.size() > chunk_bytes_) {
+    CallContext context(options_, time.Left(), options_.default_upload_timeout);
+    auto attached = CallAttachImage(*stub_, session_id, sha256, context);
+    if (attached.ok()) return attached;
+    if (absl::IsUnimplemented(attached.status())) {
+      server_attaches_ = false;
+    } else if (!IsImageNotFound(attached.status())) {
+      return attached.status();
+    }
+  }
+
+  CallContext context(options_, time.Left(), options_.default_upload_timeout);
   v1::UploadImageResponse response;
   const auto writer = stub_->UploadImage(context.get(), &response);
 
   v1::UploadImageRequest message;
   message.mutable_header()->set_session_id(session_id);
   message.mutable_header()->set_total_bytes(image_bytes.size());
-  message.mutable_header()->set_sha256(Sha256Hex(image_bytes));
+  message.mutable_header()->set_sha256(sha256);
   bool open = writer->Write(message);
 
   // A failed write means that the server has answered already; Finish has it.
@@ -172,9 +148,10 @@ auto Client::Impl::CallOnImage(Request& message,
     return attempt(*stub_, message, context, delivered);
   };
   auto result = try_once();
-  const bool lost = !result.ok() && absl::IsNotFound(result.status()) &&
-                    ErrorReason(result.status()) == kImageNotFoundReason;
-  if (!lost || delivered > 0 || recovery_image == nullptr) return result;
+  if (result.ok() || !IsImageNotFound(result.status()) || delivered > 0 ||
+      recovery_image == nullptr) {
+    return result;
+  }
 
   // The server names the image it lost; other bytes would give other masks.
   const std::optional<std::string> digest = ErrorImageDigest(result.status());
@@ -263,15 +240,37 @@ absl::StatusOr<HealthStatus> Client::CheckHealth(const CallOptions& call) {
 }
 
 absl::StatusOr<Session> Client::CreateSession(absl::Duration ttl, const CallOptions& call) {
-  return impl_->CreateSession(ttl, call);
+  CallContext context(impl_->options(), call, impl_->options().default_timeout);
+  return CallCreateSession(impl_->stub(), ttl, context);
 }
 
 absl::StatusOr<Session> Client::GetSession(const std::string& session_id, const CallOptions& call) {
-  return impl_->GetSession(session_id, call);
+  CallContext context(impl_->options(), call, impl_->options().default_timeout);
+  return CallGetSession(impl_->stub(), session_id, context);
+}
+
+absl::StatusOr<Session> Client::RenewSession(const std::string& session_id, absl::Duration ttl,
+                                             const CallOptions& call) {
+  CallContext context(impl_->options(), call, impl_->options().default_timeout);
+  return CallRenewSession(impl_->stub(), session_id, ttl, context);
+}
+
+absl::StatusOr<SessionPage> Client::ListSessions(const ListSessionsRequest& request,
+                                                 const CallOptions& call) {
+  CallContext context(impl_->options(), call, impl_->options().default_timeout);
+  return CallListSessions(impl_->stub(), request, context);
 }
 
 absl::Status Client::DeleteSession(const std::string& session_id, const CallOptions& call) {
-  return impl_->DeleteSession(session_id, call);
+  CallContext context(impl_->options(), call, impl_->options().default_timeout);
+  return CallDeleteSession(impl_->stub(), session_id, context);
+}
+
+absl::StatusOr<UploadResult> Client::AttachImage(const std::string& session_id,
+                                                 const std::string& sha256,
+                                                 const CallOptions& call) {
+  CallContext context(impl_->options(), call, impl_->options().default_upload_timeout);
+  return CallAttachImage(impl_->stub(), session_id, sha256, context);
 }
 
 absl::StatusOr<UploadResult> Client::UploadImage(const std::string& session_id,

@@ -17,7 +17,8 @@
 //   UNAVAILABLE when no server answers, DEADLINE_EXCEEDED, CANCELLED, DATA_LOSS
 //   for an answer that breaks the protocol.
 // - Nothing is repeated behind the caller's back, except where a request's
-//   recovery_image asks for it, and then only before its first result.
+//   recovery_image asks for it, and then only before its first result. What the
+//   transport repeats does no harm: requests that change something carry an id.
 // - Thread-safe: any number of threads may call one Client at the same time.
 //   The Client must outlive its calls. Callbacks run on the calling thread,
 //   without locks held; they may call the Client, and must not throw.
@@ -64,6 +65,10 @@ struct ClientOptions {
   // The same for calls with words, which may all be new to the server, and for
   // GenerateMasks.
   absl::Duration default_long_timeout = absl::Minutes(10);
+
+  // Before an upload of more than one chunk, ask whether the server still holds the
+  // image, and send nothing if it does.
+  bool attach_images = true;
 
   size_t chunk_bytes = 256 << 10;       // of an upload; the limit that GetServerInfo told wins
   size_t max_message_bytes = 64 << 20;  // answers above are RESOURCE_EXHAUSTED
@@ -112,10 +117,24 @@ class Client {
   absl::StatusOr<Session> CreateSession(absl::Duration ttl = absl::ZeroDuration(),
                                         const CallOptions& call = {});
   absl::StatusOr<Session> GetSession(const std::string& session_id, const CallOptions& call = {});
+  // Renews the lease; a ttl other than zero is the session's from now on.
+  absl::StatusOr<Session> RenewSession(const std::string& session_id,
+                                       absl::Duration ttl = absl::ZeroDuration(),
+                                       const CallOptions& call = {});
+  // A page of the sessions of the caller's tenant. FAILED_PRECONDITION where the server
+  // tells no tenants apart.
+  absl::StatusOr<SessionPage> ListSessions(const ListSessionsRequest& request = {},
+                                           const CallOptions& call = {});
   absl::Status DeleteSession(const std::string& session_id, const CallOptions& call = {});
 
+  // Puts an image into the session that the server still holds, by the SHA-256 (hex) of
+  // its bytes. NOT_FOUND (reason IMAGE_NOT_FOUND): it has to be uploaded.
+  absl::StatusOr<UploadResult> AttachImage(const std::string& session_id, const std::string& sha256,
+                                           const CallOptions& call = {});
+
   // Streams the encoded image (JPEG, PNG, WebP, BMP, TIFF) in chunks, with its
-  // length and SHA-256 up front. Returns once the server has encoded it.
+  // length and SHA-256 up front. Returns once the server has encoded it. Where the
+  // server still holds the image nothing is sent, see ClientOptions::attach_images.
   absl::StatusOr<UploadResult> UploadImage(const std::string& session_id,
                                            std::string_view image_bytes,
                                            const UploadProgress& progress = nullptr,

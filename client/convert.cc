@@ -201,6 +201,21 @@ absl::StatusOr<google::protobuf::Duration> ToProto(absl::Duration duration,
   return message;
 }
 
+TenantQuota FromProto(const v1::TenantQuota& message) {
+  TenantQuota quota{.tenant = message.tenant()};
+  if (message.has_max_sessions()) quota.max_sessions = message.max_sessions();
+  if (message.has_max_retained_image_bytes()) {
+    quota.max_retained_image_bytes = message.max_retained_image_bytes();
+  }
+  if (message.has_max_requests()) quota.max_requests = message.max_requests();
+  if (message.has_max_queries()) quota.max_queries = message.max_queries();
+  if (message.has_max_background_requests()) {
+    quota.max_background_requests = message.max_background_requests();
+  }
+  if (message.has_max_upload_bytes()) quota.max_upload_bytes = message.max_upload_bytes();
+  return quota;
+}
+
 ServerInfo FromProto(const v1::GetServerInfoResponse& message) {
   const v1::ModelInfo& model = message.model();
   const v1::Capabilities& can = model.capabilities();
@@ -229,7 +244,9 @@ ServerInfo FromProto(const v1::GetServerInfoResponse& message) {
                              .max_words = limits.max_words(),
                              .max_word_characters = limits.max_word_characters(),
                              .max_points_per_side = limits.max_points_per_side(),
-                             .max_labelled_masks = limits.max_labelled_masks()}};
+                             .max_labelled_masks = limits.max_labelled_masks(),
+                             .request_id_ttl = FromProto(limits.request_id_ttl())},
+                  .quota = FromProto(message.quota())};
   for (const v1::GranularityLevel& level : model.levels()) {
     info.model.levels.push_back({.level = static_cast<int>(level.level()), .name = level.name()});
   }

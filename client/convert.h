@@ -36,6 +36,7 @@ absl::StatusOr<google::protobuf::Duration> ToProto(absl::Duration duration,
                                                    const std::string& field);
 
 ServerInfo FromProto(const v1::GetServerInfoResponse& message);
+TenantQuota FromProto(const v1::TenantQuota& message);
 absl::StatusOr<Image> FromProto(const v1::Image& message);
 absl::StatusOr<Session> FromProto(const v1::Session& message);
 StageTimings FromProto(const v1::StageTimings& message);

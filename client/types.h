@@ -185,9 +185,20 @@ struct Session {
   std::vector<Image> images;
 };
 
+struct ListSessionsRequest {
+  uint32_t page_size = 0;  // at most; 0 takes the server's choice
+  std::string page_token;  // SessionPage::next_page_token; empty: from the first
+};
+
+struct SessionPage {
+  std::vector<Session> sessions;  // oldest first, without their images
+  std::string next_page_token;    // empty: there are no more
+};
+
 struct UploadResult {
   Image image;
-  bool cached = false;  // the server already held this image's embedding
+  bool cached = false;    // the server already held this image's embedding
+  bool attached = false;  // the server held the image: its bytes were not sent
   StageTimings timings;
 };
 
@@ -270,12 +281,25 @@ struct Limits {
   uint32_t max_word_characters = 0;  // Unicode characters
   uint32_t max_points_per_side = 0;  // of GenerateMasks
   uint32_t max_labelled_masks = 0;   // that a session keeps for RefreshLabels
+  absl::Duration request_id_ttl;     // how long a repeated request is known as one
+};
+
+// What the caller's tenant may have beside Limits; unset where it is not bounded.
+struct TenantQuota {
+  std::string tenant;  // empty: the server tells no tenants apart
+  std::optional<uint64_t> max_sessions;
+  std::optional<uint64_t> max_retained_image_bytes;
+  std::optional<uint64_t> max_requests;             // under way, that segment
+  std::optional<uint64_t> max_queries;              // of those
+  std::optional<uint64_t> max_background_requests;  // SegmentVocabulary and GenerateMasks
+  std::optional<uint64_t> max_upload_bytes;         // images on their way
 };
 
 struct ServerInfo {
   std::string server_version;
   ModelInfo model;
   Limits limits;
+  TenantQuota quota;
 };
 
 enum class HealthStatus { kUnknown, kServing, kNotServing };

@@ -21,6 +21,7 @@ struct Console {
 // Each takes the arguments behind its name. `--help` prints and succeeds.
 absl::Status RunSegment(const std::vector<std::string>& args, Console console);
 absl::Status RunRelabel(const std::vector<std::string>& args, Console console);
+absl::Status RunSessions(const std::vector<std::string>& args, Console console);
 absl::Status RunInfo(const std::vector<std::string>& args, Console console);
 absl::Status RunHealth(const std::vector<std::string>& args, Console console);
 

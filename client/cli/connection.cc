@@ -14,6 +14,8 @@ void AddConnectionFlags(ArgParser& parser, ConnectionFlags& flags) {
                   SetString(flags.ca_file));
   parser.AddValue("tls-server-name", "NAME", "name in the certificate, if it is not HOST",
                   SetString(flags.tls_server_name));
+  parser.AddValue("tenant", "NAME", "whose call it is, for a server that takes your word for it",
+                  SetString(flags.tenant));
   parser.AddValue("timeout", "SECONDS", "of each call (30; uploads 120; words and everything 600)",
                   SetSeconds(flags.timeout));
 }
@@ -23,6 +25,7 @@ ClientOptions ToClientOptions(const ConnectionFlags& flags) {
                         .tls = flags.tls,
                         .ca_file = flags.ca_file,
                         .tls_server_name = flags.tls_server_name};
+  if (!flags.tenant.empty()) options.metadata.emplace_back("semsam-tenant", flags.tenant);
   if (flags.timeout > absl::ZeroDuration()) {
     options.default_timeout = flags.timeout;
     options.default_upload_timeout = flags.timeout;

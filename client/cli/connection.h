@@ -15,6 +15,7 @@ struct ConnectionFlags {
   bool tls = false;
   std::string ca_file;
   std::string tls_server_name;
+  std::string tenant;                             // empty: the server knows, or there is none
   absl::Duration timeout = absl::ZeroDuration();  // a call; zero takes the library's defaults
 };
 

@@ -19,6 +19,7 @@ Commands:
   segment   masks for clicks and boxes, for words, or of everything: a picture,
             a COCO file, a table
   relabel   other words for masks of a session that was kept
+  sessions  lists, shows, renews and ends sessions
   info      the server's model, what it can do, and its limits
   health    SERVING or not
 
@@ -34,8 +35,11 @@ struct Command {
   absl::Status (*run)(const std::vector<std::string>&, Console);
 };
 
-constexpr Command kCommands[] = {
-    {"segment", RunSegment}, {"relabel", RunRelabel}, {"info", RunInfo}, {"health", RunHealth}};
+constexpr Command kCommands[] = {{"segment", RunSegment},
+                                 {"relabel", RunRelabel},
+                                 {"sessions", RunSessions},
+                                 {"info", RunInfo},
+                                 {"health", RunHealth}};
 
 // One line, whatever the server said.
 void PrintError(const absl::Status& status, std::ostream& err) {

@@ -266,6 +266,34 @@ Json ToJson(const StageTimings& timings) {
   return json;
 }
 
+// What is not bounded is not there.
+Json ToJson(const TenantQuota& quota) {
+  Json json = {{"tenant", quota.tenant}};
+  for (const auto& [name, bound] :
+       {std::pair{"max_sessions", quota.max_sessions},
+        std::pair{"max_retained_image_bytes", quota.max_retained_image_bytes},
+        std::pair{"max_requests", quota.max_requests}, std::pair{"max_queries", quota.max_queries},
+        std::pair{"max_background_requests", quota.max_background_requests},
+        std::pair{"max_upload_bytes", quota.max_upload_bytes}}) {
+    if (bound.has_value()) json[name] = *bound;
+  }
+  return json;
+}
+
+Json ToJson(const Session& session) {
+  Json images = Json::array();
+  for (const Image& image : session.images) {
+    images.push_back({{"image_id", image.image_id},
+                      {"sha256", image.sha256},
+                      {"size", {image.size.height, image.size.width}}});
+  }
+  return {{"session_id", session.session_id},
+          {"create_time", absl::FormatTime(session.create_time, absl::UTCTimeZone())},
+          {"expire_time", absl::FormatTime(session.expire_time, absl::UTCTimeZone())},
+          {"ttl_s", absl::ToDoubleSeconds(session.ttl)},
+          {"images", std::move(images)}};
+}
+
 Json ToJson(const ServerInfo& info) {
   const Capabilities& can = info.model.capabilities;
   const Limits& limits = info.limits;
@@ -303,7 +331,9 @@ Json ToJson(const ServerInfo& info) {
             {"max_words", limits.max_words},
             {"max_word_characters", limits.max_word_characters},
             {"max_points_per_side", limits.max_points_per_side},
-            {"max_labelled_masks", limits.max_labelled_masks}}}};
+            {"max_labelled_masks", limits.max_labelled_masks},
+            {"request_id_ttl_s", absl::ToDoubleSeconds(limits.request_id_ttl)}}},
+          {"quota", ToJson(info.quota)}};
 }
 
 Json ToJson(const RefreshLabelsResult& result) {

@@ -96,6 +96,8 @@ std::string ToTable(const SegmentReport& report);
 std::string DescribeBest(const std::vector<Label>& labels);
 
 nlohmann::ordered_json ToJson(const StageTimings& timings);  // milliseconds
+nlohmann::ordered_json ToJson(const TenantQuota& quota);
+nlohmann::ordered_json ToJson(const Session& session);  // times in RFC 3339, sizes [height, width]
 nlohmann::ordered_json ToJson(const ServerInfo& info);
 nlohmann::ordered_json ToJson(const RefreshLabelsResult& result);
 

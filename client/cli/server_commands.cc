@@ -43,6 +43,23 @@ absl::StatusOr<PlainFlags> ParsePlainFlags(const std::vector<std::string>& args,
   return flags;
 }
 
+// "lab: 20 sessions, 64 requests under way at most", or nothing.
+std::string QuotaText(const TenantQuota& quota) {
+  if (quota.tenant.empty()) return "";
+  std::string bounds;
+  for (const auto& [bound, what] :
+       {std::pair{quota.max_sessions, " sessions"},
+        std::pair{quota.max_retained_image_bytes, " bytes of images kept"},
+        std::pair{quota.max_upload_bytes, " bytes on their way"},
+        std::pair{quota.max_requests, " requests under way"},
+        std::pair{quota.max_queries, " queries of those"},
+        std::pair{quota.max_background_requests, " requests in the background"}}) {
+    if (bound.has_value()) absl::StrAppend(&bounds, bounds.empty() ? ": " : ", ", *bound, what);
+  }
+  return absl::StrCat("tenant        ", quota.tenant, bounds, bounds.empty() ? "" : " at most",
+                      "\n");
+}
+
 std::string InfoText(const ServerInfo& info) {
   const Capabilities& can = info.model.capabilities;
   std::string levels;
@@ -77,7 +94,7 @@ std::string InfoText(const ServerInfo& info) {
           : "none: the model has no text",
       "\n", "own words     ", info.model.object_words.size(), " of objects, ",
       info.model.part_words.size(), " of parts (@model)\n", "everything    ",
-      limits.max_points_per_side, " points a side at most\n");
+      limits.max_points_per_side, " points a side at most\n", QuotaText(info.quota));
 }
 
 const char* HealthName(HealthStatus status) {

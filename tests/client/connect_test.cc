@@ -138,6 +138,7 @@ TEST(GetServerInfoTest, ConvertsEveryField) {
   sent.mutable_limits()->set_max_word_characters(12);
   sent.mutable_limits()->set_max_points_per_side(13);
   sent.mutable_limits()->set_max_labelled_masks(14);
+  sent.mutable_limits()->mutable_request_id_ttl()->set_seconds(15);
   const auto client = Client::Connect({.target = server.address()});
   ASSERT_TRUE(client.ok()) << client.status();
   const auto info = (*client)->GetServerInfo();
@@ -157,6 +158,7 @@ TEST(GetServerInfoTest, ConvertsEveryField) {
   EXPECT_TRUE(info->model.capabilities.part_labels);
   EXPECT_FALSE(info->model.capabilities.vocabulary);
   EXPECT_EQ(info->limits.max_image_bytes, 64 << 20);
+  EXPECT_EQ(info->limits.request_id_ttl, absl::Seconds(15));
   EXPECT_EQ(info->limits.max_chunk_bytes, 256 << 10);
   EXPECT_EQ(info->limits.max_image_pixels, 3);
   EXPECT_EQ(info->limits.max_prompts_per_request, 4);

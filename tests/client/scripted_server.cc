@@ -182,6 +182,7 @@ grpc::Status ScriptedService::CreateSession(grpc::ServerContext*,
                                             const v1::CreateSessionRequest* request,
                                             v1::CreateSessionResponse* response) {
   MutexLock lock(mutex_);
+  create_requests_.push_back(*request);
   v1::Session& session = *response->mutable_session();
   session.set_session_id(absl::StrCat("session-", next_id_++));
   session.mutable_create_time()->set_seconds(1'000);
@@ -206,6 +207,7 @@ grpc::Status ScriptedService::DeleteSession(grpc::ServerContext*,
                                             const v1::DeleteSessionRequest* request,
                                             v1::DeleteSessionResponse*) {
   MutexLock lock(mutex_);
+  delete_requests_.push_back(*request);
   if (sessions_.erase(request->session_id()) == 1) return grpc::Status::OK;
   return MakeError({.code = grpc::StatusCode::NOT_FOUND, .reason = "SESSION_NOT_FOUND"});
 }

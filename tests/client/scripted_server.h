@@ -47,6 +47,7 @@ class ScriptedService final : public v1::SegmentationService::Service {
 
   // Replace a call, or its start, from the next one on. Calls that already run
   // keep their hook, so it must own what it uses.
+  using AttachHook = std::function<grpc::Status(const v1::AttachImageRequest&)>;
   using SegmentHook =
       std::function<grpc::Status(grpc::ServerContext&, const v1::SegmentRequest&, SegmentWriter&)>;
   using UploadHook = std::function<grpc::Status(const v1::UploadImageHeader&)>;
@@ -62,8 +63,14 @@ class ScriptedService final : public v1::SegmentationService::Service {
   void OnRefresh(RefreshHook hook);
   // Called with the header, before any chunk is read.
   void OnUploadHeader(UploadHook hook);
+  // Instead of looking for the image; what it returns ends the call unless it is OK.
+  void OnAttach(AttachHook hook);
 
   std::vector<UploadRecord> uploads() const;
+  std::vector<v1::CreateSessionRequest> create_requests() const;
+  std::vector<v1::DeleteSessionRequest> delete_requests() const;
+  std::vector<v1::AttachImageRequest> attach_requests() const;
+  std::vector<v1::ListSessionsRequest> list_requests() const;
   std::vector<v1::SegmentRequest> segment_requests() const;
   std::vector<v1::SegmentOnceRequest> once_requests() const;
   std::vector<v1::RefreshLabelsRequest> refresh_requests() const;
@@ -83,6 +90,13 @@ class ScriptedService final : public v1::SegmentationService::Service {
                           v1::GetSessionResponse* response) override;
   grpc::Status DeleteSession(grpc::ServerContext* context, const v1::DeleteSessionRequest* request,
                              v1::DeleteSessionResponse* response) override;
+  grpc::Status RenewSession(grpc::ServerContext* context, const v1::RenewSessionRequest* request,
+                            v1::RenewSessionResponse* response) override;
+  // Two a page; the token is the first id of the next one.
+  grpc::Status ListSessions(grpc::ServerContext* context, const v1::ListSessionsRequest* request,
+                            v1::ListSessionsResponse* response) override;
+  grpc::Status AttachImage(grpc::ServerContext* context, const v1::AttachImageRequest* request,
+                           v1::AttachImageResponse* response) override;
   grpc::Status UploadImage(grpc::ServerContext* context,
                            grpc::ServerReader<v1::UploadImageRequest>* reader,
                            v1::UploadImageResponse* response) override;
@@ -116,10 +130,15 @@ class ScriptedService final : public v1::SegmentationService::Service {
   GenerateHook on_generate_ ABSL_GUARDED_BY(mutex_);
   RefreshHook on_refresh_ ABSL_GUARDED_BY(mutex_);
   UploadHook on_upload_header_ ABSL_GUARDED_BY(mutex_);
+  AttachHook on_attach_ ABSL_GUARDED_BY(mutex_);
   int next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<std::string, v1::Session> sessions_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> lost_images_ ABSL_GUARDED_BY(mutex_);  // id -> sha256
   std::vector<UploadRecord> uploads_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::CreateSessionRequest> create_requests_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::DeleteSessionRequest> delete_requests_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::AttachImageRequest> attach_requests_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::ListSessionsRequest> list_requests_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::SegmentRequest> segment_requests_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::SegmentOnceRequest> once_requests_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_mask_id_ ABSL_GUARDED_BY(mutex_) = 0;

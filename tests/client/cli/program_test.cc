@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 
@@ -166,6 +167,7 @@ TEST_F(ProgramTest, InfoShowsTheModelAsTextAndAsJson) {
   EXPECT_THAT(text.out, HasSubstr("clicks, boxes\n"));
   EXPECT_THAT(text.out, HasSubstr("none: the model has no text"));
   EXPECT_THAT(text.out, HasSubstr("33 points a side"));
+  EXPECT_THAT(text.out, Not(HasSubstr("tenant")));
   const Outcome json = Run({"info", "--server", server_.address(), "--json"});
   EXPECT_EQ(nlohmann::json::parse(json.out, nullptr, false)["model"]["name"], "scripted");
   EXPECT_EQ(nlohmann::json::parse(json.out, nullptr, false)["limits"]["max_words"], 2000);
@@ -173,6 +175,16 @@ TEST_F(ProgramTest, InfoShowsTheModelAsTextAndAsJson) {
   const Outcome words = Run({"info", "--server", server_.address()});
   EXPECT_THAT(words.out, HasSubstr("object labels, part labels, regions of words"));
   EXPECT_THAT(words.out, HasSubstr("2000 a list"));
+  server_.service().info.mutable_quota()->set_tenant("lab");
+  EXPECT_THAT(Run({"info", "--server", server_.address()}).out, HasSubstr("tenant        lab\n"));
+  server_.service().info.mutable_quota()->set_max_sessions(3);
+  server_.service().info.mutable_quota()->set_max_queries(500);
+  EXPECT_THAT(Run({"info", "--server", server_.address()}).out,
+              HasSubstr("lab: 3 sessions, 500 queries of those at most\n"));
+  const auto quota = nlohmann::json::parse(
+      Run({"info", "--server", server_.address(), "--json"}).out, nullptr, false)["quota"];
+  EXPECT_EQ(quota["max_sessions"], 3);
+  EXPECT_FALSE(quota.contains("max_requests"));
 }
 
 TEST_F(ProgramTest, HealthFailsUnlessTheServerServes) {
@@ -185,6 +197,39 @@ TEST_F(ProgramTest, HealthFailsUnlessTheServerServes) {
   const Outcome bad = Run({"health", "--server", server_.address()});
   EXPECT_EQ(bad.exit_code, 1);
   EXPECT_EQ(bad.out, "NOT_SERVING\n");
+}
+
+TEST_F(ProgramTest, SessionsAreListedShownRenewedAndEnded) {
+  const Outcome nobody = Run({"sessions", "--server", server_.address()});
+  EXPECT_EQ(nobody.exit_code, 1);
+  EXPECT_THAT(nobody.err, HasSubstr("TENANT_REQUIRED"));
+  EXPECT_EQ(nobody.out, "");
+
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(Segment({"--image", image_.string(), "--click", "30,20", "--keep"}).exit_code, 0);
+  }
+  const auto sessions = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), {"sessions", "--server", server_.address(), "--tenant", "lab"});
+    return Run(args);
+  };
+  const Outcome listed = sessions({});
+  ASSERT_EQ(listed.exit_code, 0) << listed.err;
+  EXPECT_EQ(std::count(listed.out.begin(), listed.out.end(), '\n'), 4) << "with a header";
+  EXPECT_THAT(listed.out, HasSubstr("1970-01-01T00:16:40Z"));
+  const auto json = nlohmann::json::parse(sessions({"--json"}).out);
+  ASSERT_EQ(json.size(), 3);
+  const std::string id = json[0]["session_id"];
+
+  const Outcome shown = sessions({"--show", id});
+  EXPECT_THAT(shown.out, HasSubstr("64 x 48 px"));
+  const Outcome renewed = sessions({"--renew", id, "--ttl", "90", "--json"});
+  ASSERT_EQ(renewed.exit_code, 0) << renewed.err;
+  EXPECT_EQ(nlohmann::json::parse(renewed.out)["ttl_s"], 90);
+  EXPECT_EQ(sessions({"--delete", id}).exit_code, 0);
+  EXPECT_EQ(nlohmann::json::parse(sessions({"--json"}).out).size(), 2);
+  EXPECT_THAT(sessions({"--show", id}).err, HasSubstr("SESSION_NOT_FOUND"));
+  EXPECT_THAT(sessions({"--show", id, "--delete", id}).err, HasSubstr("one at a time"));
+  EXPECT_THAT(sessions({"--ttl", "9"}).err, HasSubstr("--renew"));
 }
 
 TEST_F(ProgramTest, HelpSucceedsAndShowsExamples) {
