@@ -4,6 +4,7 @@ Nothing here comes from the C++ side: the protocol compiler is grpc_tools, run
 lengths are decoded by pycocotools, PNG by Pillow.
 """
 
+import collections
 import dataclasses
 import hashlib
 import importlib
@@ -70,28 +71,75 @@ def read_failure(error):
     return failure
 
 
+class CallDetails(
+        collections.namedtuple("CallDetails", ("method", "timeout", "metadata", "credentials",
+                                               "wait_for_ready", "compression")),
+        grpc.ClientCallDetails):
+    """Those of a call that says whose it is."""
+
+    @classmethod
+    def of(cls, details, tenant):
+        metadata = [*(details.metadata or ()), ("semsam-tenant", tenant)]
+        return cls(details.method, details.timeout, metadata, details.credentials,
+                   details.wait_for_ready, details.compression)
+
+
+class TenantInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor,
+                        grpc.StreamUnaryClientInterceptor):
+    """Adds the metadata that names the tenant to every call."""
+
+    def __init__(self, tenant):
+        self.tenant = tenant
+
+    def intercept(self, continuation, details, request):
+        return continuation(CallDetails.of(details, self.tenant), request)
+
+    intercept_unary_unary = intercept_unary_stream = intercept_stream_unary = intercept
+
+
 class Peer:
     """A client made of generated stubs. The stubs must have been generated."""
 
-    def __init__(self, server):
+    def __init__(self, server, tenant=None):
         self.masks = importlib.import_module("semsam.v1.mask_pb2")
         self.prompts = importlib.import_module("semsam.v1.prompt_pb2")
         self.words = importlib.import_module("semsam.v1.words_pb2")
         self.service = importlib.import_module("semsam.v1.segmentation_service_pb2")
         stubs = importlib.import_module("semsam.v1.segmentation_service_pb2_grpc")
         self.channel = grpc.insecure_channel(server)
-        self.stub = stubs.SegmentationServiceStub(self.channel)
+        channel = self.channel
+        if tenant is not None:
+            channel = grpc.intercept_channel(channel, TenantInterceptor(tenant))
+        self.stub = stubs.SegmentationServiceStub(channel)
 
     def info(self):
         return self.stub.GetServerInfo(self.service.GetServerInfoRequest(), timeout=TIMEOUT_S)
 
-    def create_session(self):
-        request = self.service.CreateSessionRequest()
-        return self.stub.CreateSession(request, timeout=TIMEOUT_S).session.session_id
+    def create(self, request_id="", ttl_s=0):
+        request = self.service.CreateSessionRequest(request_id=request_id)
+        request.ttl.seconds = ttl_s
+        return self.stub.CreateSession(request, timeout=TIMEOUT_S).session
 
-    def delete_session(self, session_id):
-        request = self.service.DeleteSessionRequest(session_id=session_id)
+    def create_session(self):
+        return self.create().session_id
+
+    def renew(self, session_id, ttl_s=None):
+        request = self.service.RenewSessionRequest(session_id=session_id)
+        if ttl_s is not None:
+            request.ttl.seconds = ttl_s
+        return self.stub.RenewSession(request, timeout=TIMEOUT_S).session
+
+    def list_sessions(self, page_size=0, page_token=""):
+        request = self.service.ListSessionsRequest(page_size=page_size, page_token=page_token)
+        return self.stub.ListSessions(request, timeout=TIMEOUT_S)
+
+    def delete_session(self, session_id, request_id=""):
+        request = self.service.DeleteSessionRequest(session_id=session_id, request_id=request_id)
         self.stub.DeleteSession(request, timeout=TIMEOUT_S)
+
+    def attach(self, session_id, sha256):
+        request = self.service.AttachImageRequest(session_id=session_id, sha256=sha256)
+        return self.stub.AttachImage(request, timeout=TIMEOUT_S)
 
     def header(self, session_id, **fields):
         header = self.service.UploadImageHeader(session_id=session_id, **fields)

@@ -31,6 +31,7 @@ import peer
 from everything_test import BadGridTest, EverythingTest
 from fixture import PeerCase
 from labels_test import LabelTest, RefreshTest, WordlessTest
+from sessions_test import AttachTest, LeaseTest, TenantTest
 from vocabulary_test import BadWordsTest, VocabularyTest
 
 SERVICE = "semsam.v1.SegmentationService"
@@ -278,8 +279,9 @@ class ReflectionTest(unittest.TestCase):
     def test_lists_the_service_and_its_calls(self):
         self.assertIn(SERVICE, self.grpcurl(fixture.SERVER, "list").split())
         calls = self.grpcurl(fixture.SERVER, "list", SERVICE).split()
-        for call in ("GetServerInfo", "CreateSession", "UploadImage", "Segment", "SegmentOnce",
-                     "RefreshLabels", "SegmentVocabulary", "GenerateMasks"):
+        for call in ("GetServerInfo", "CreateSession", "RenewSession", "ListSessions",
+                     "UploadImage", "AttachImage", "Segment", "SegmentOnce", "RefreshLabels",
+                     "SegmentVocabulary", "GenerateMasks"):
             self.assertIn(f"{SERVICE}.{call}", calls)
 
     def test_calls_it(self):
