@@ -133,7 +133,11 @@ void Engine::PublishCapacities() {
 }
 
 absl::Status Engine::CheckNotDraining() const {
-  return draining_.load(std::memory_order_acquire) ? Draining() : absl::OkStatus();
+  return phase_.load(std::memory_order_acquire) < Phase::kDraining ? absl::OkStatus() : Draining();
+}
+
+absl::Status Engine::CheckTakesSessions() const {
+  return phase_.load(std::memory_order_acquire) == Phase::kServing ? absl::OkStatus() : Draining();
 }
 
 absl::Time Engine::EffectiveDeadline(absl::Time wanted, bool background) const {
@@ -160,10 +164,16 @@ void Engine::Tick() {
   cache_.Trim();
 }
 
-void Engine::StartDrain() {
-  draining_.store(true, std::memory_order_release);
+void Engine::Enter(Phase phase) {
+  Phase current = phase_.load(std::memory_order_acquire);
+  while (current < phase && !phase_.compare_exchange_weak(current, phase)) {
+  }
   metrics_.SetDraining(true);
 }
+
+void Engine::RefuseSessions() { Enter(Phase::kRefusingSessions); }
+
+void Engine::StartDrain() { Enter(Phase::kDraining); }
 
 void Engine::Shutdown() {
   StartDrain();

@@ -151,8 +151,10 @@ class Engine {
   // once a second.
   void Tick();
 
-  // New sessions, uploads and segment calls are UNAVAILABLE from now on; what runs
-  // goes on.
+  // The first phase of an end: new sessions are UNAVAILABLE from now on, those that
+  // live are served as ever.
+  void RefuseSessions();
+  // The second: uploads and segment calls are UNAVAILABLE, too; what runs goes on.
   void StartDrain();
 
   // Ends what still waits with UNAVAILABLE, lets the running batch finish and
@@ -169,6 +171,7 @@ class Engine {
   Engine(const EngineOptions& options, Segmenter& segmenter, const ImageStages& stages,
          const Clock& clock, Metrics& metrics);
 
+  absl::Status CheckTakesSessions() const;
   absl::Status CheckNotDraining() const;
   void ReadUpload(const std::shared_ptr<UploadCall>& call);
   void CompleteUpload(UploadCall& call, absl::StatusOr<EmbeddingCache::Found> found);
@@ -219,7 +222,9 @@ class Engine {
   const ImageStages& stages_;
   const Clock& clock_;
   Metrics& metrics_;
-  std::atomic<bool> draining_{false};
+  enum class Phase { kServing, kRefusingSessions, kDraining };
+  void Enter(Phase phase);  // never back
+  std::atomic<Phase> phase_{Phase::kServing};
 
   // In order of construction: threads stop before what they use goes.
   QueueMetrics worker_metrics_;

@@ -33,7 +33,7 @@ struct Engine::AttachCall {
 
 absl::StatusOr<SessionInfo> Engine::CreateSession(const TenantId& tenant, absl::Duration ttl,
                                                   const std::string& request_id) {
-  SEMSAM_RETURN_IF_ERROR(CheckNotDraining());
+  SEMSAM_RETURN_IF_ERROR(CheckTakesSessions());
   if (request_id.empty()) return sessions_.Create(tenant, ttl);
   absl::StatusOr<SessionInfo> session;
   SEMSAM_RETURN_IF_ERROR(requests_.Once(

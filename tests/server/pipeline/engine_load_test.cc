@@ -307,6 +307,22 @@ TEST_F(EngineLoadTest, DrainingRefusesNewWorkAndFinishesWhatRuns) {
   EXPECT_TRUE(log.Wait().ok());
 }
 
+TEST_F(EngineLoadTest, RefusingSessionsServesThoseThatLive) {
+  Start();
+  const ImageReference image = NewImage();
+  engine_->RefuseSessions();
+  EXPECT_EQ(ErrorReason(engine_->CreateSession({}, absl::ZeroDuration()).status()),
+            reason::kDraining);
+  SegmentLog log;
+  EXPECT_TRUE(Segment(ClickOn(image), log).ok());
+  EXPECT_TRUE(engine_->BeginUpload({}, {.session_id = image.session_id}).ok());
+  engine_->StartDrain();
+  engine_->RefuseSessions();
+  SegmentLog refused;
+  EXPECT_EQ(ErrorReason(Segment(ClickOn(image), refused).status()), reason::kDraining)
+      << "there is no way back";
+}
+
 TEST_F(EngineLoadTest, ShutdownAnswersEverybodyExactlyOnce) {
   mask_bytes_ = 100;
   Start();
