@@ -38,6 +38,7 @@ inline constexpr std::string_view kQuotaExceeded = "QUOTA_EXCEEDED";
 inline constexpr std::string_view kUnauthenticated = "UNAUTHENTICATED";
 inline constexpr std::string_view kTenantRequired = "TENANT_REQUIRED";
 inline constexpr std::string_view kDraining = "DRAINING";
+inline constexpr std::string_view kUploadStalled = "UPLOAD_STALLED";
 }  // namespace reason
 
 // INVALID_ARGUMENT that names the request field, e.g. `prompts[3].click.x`.

@@ -162,6 +162,16 @@ constexpr std::string_view LabelOf(CancelStage stage) {
   return {};
 }
 
+constexpr std::string_view LabelOf(Reloaded what) {
+  switch (what) {
+    case Reloaded::kTokens:
+      return "tokens";
+    case Reloaded::kCertificate:
+      return "certificate";
+  }
+  return {};
+}
+
 // Names and help of the two gauges of what is bounded.
 struct BoundedNames {
   const char* used = nullptr;
@@ -226,7 +236,7 @@ inline constexpr auto kReasons = std::to_array<std::string_view>(
      reason::kDigestMismatch, reason::kSessionNotFound, reason::kImageNotFound,
      reason::kMaskNotFound, reason::kCapabilityMissing, reason::kQueueFull, reason::kMemoryFull,
      reason::kLimitExceeded, reason::kQuotaExceeded, reason::kUnauthenticated,
-     reason::kTenantRequired, reason::kDraining, kOtherReason});
+     reason::kTenantRequired, reason::kUploadStalled, reason::kDraining, kOtherReason});
 
 template <typename Enum>
 constexpr size_t Index(Enum value) {

@@ -160,6 +160,13 @@ struct Metrics::Series {
   Histogram& mask_bytes =
       AddHistogram("semsam_mask_bytes", "Encoded size of a mask", MaskByteBuckets());
   Gauge& ready = AddGauge("semsam_ready", "1 while the service takes calls");
+  ByLabel<Counter, Reloaded> reload_failures = Counters<Reloaded>(
+      "semsam_reload_failures_total", "Changed files that could not be used, by kind", "file");
+  Gauge& certificate_expiry =
+      AddGauge("semsam_certificate_expiry_timestamp_seconds",
+               "When the TLS certificate ends to be valid, since 1970; 0 without TLS");
+  Counter& log_lines_dropped =
+      AddCounter("semsam_log_lines_dropped_total", "Lines of the log that nobody read in time");
   Gauge& draining = AddGauge("semsam_draining", "1 while it finishes what runs and takes no more");
 };
 
@@ -270,6 +277,17 @@ void Metrics::RecordMaskBytes(int64_t bytes) {
 void Metrics::SetReady(bool ready) { series_->ready.Set(ready ? 1 : 0); }
 
 void Metrics::SetDraining(bool draining) { series_->draining.Set(draining ? 1 : 0); }
+
+void Metrics::RecordReloadFailure(Reloaded what) { series_->reload_failures[what].Increment(); }
+
+void Metrics::SetCertificateExpiry(absl::Time when) {
+  series_->certificate_expiry.Set(static_cast<double>(absl::ToUnixSeconds(when)));
+}
+
+void Metrics::SetLogLinesDropped(int64_t lines) {
+  Counter& counter = series_->log_lines_dropped;
+  counter.Increment(std::max(0.0, static_cast<double>(lines) - counter.Value()));
+}
 
 std::string Metrics::Text() const {
   return prometheus::TextSerializer().Serialize(series_->registry->Collect());

@@ -67,6 +67,8 @@ enum class CancelStage {
   kResultQueue,
   kMasks,
 };
+// What the operator may change while the server runs.
+enum class Reloaded { kTokens, kCertificate };
 // Everything with a bound; each has a gauge of what is used and one of the bound.
 enum class Bounded {
   kCacheBytes,
@@ -131,6 +133,12 @@ class Metrics {
   void RecordMaskBytes(int64_t bytes);
   void SetReady(bool ready);
   void SetDraining(bool draining);
+  // A changed file that cannot be used; what was read before stays.
+  void RecordReloadFailure(Reloaded what);
+  // Of TLS; not called without it.
+  void SetCertificateExpiry(absl::Time when);
+  // Since the process began: never falls.
+  void SetLogLinesDropped(int64_t lines);
 
   // Everything in the text format of Prometheus.
   std::string Text() const;

@@ -72,6 +72,10 @@ TEST(Metrics, EverySeriesIsThereFromTheStart) {
            "semsam_mask_bytes_count 0\n",
            "semsam_ready 0\n",
            "semsam_draining 0\n",
+           "semsam_log_lines_dropped_total 0\n",
+           "semsam_reload_failures_total{file=\"tokens\"} 0\n",
+           "semsam_certificate_expiry_timestamp_seconds 0\n",
+           "semsam_rejections_total{reason=\"UNAUTHENTICATED\"} 0\n",
            "semsam_build_info{version=\"1.2.3\"} 1\n",
        }) {
     EXPECT_THAT(text, HasSubstr(line));
@@ -99,6 +103,10 @@ TEST(Metrics, RecordsLandInTheirSeries) {
   metrics.RecordStage(Stage::kRegions, absl::Seconds(3));
   metrics.SetUsed(Bounded::kMaskQueryBytes, 77);
   metrics.SetReady(true);
+  metrics.RecordReloadFailure(Reloaded::kCertificate);
+  metrics.SetCertificateExpiry(absl::FromUnixSeconds(1234));
+  metrics.SetLogLinesDropped(4);
+  metrics.SetLogLinesDropped(6);
   const std::string text = metrics.Text();
   for (const char* line : {
            "semsam_requests_total{code=\"NOT_FOUND\",method=\"Segment\"} 1\n",
@@ -120,6 +128,9 @@ TEST(Metrics, RecordsLandInTheirSeries) {
            "semsam_stage_duration_seconds_sum{stage=\"regions\"} 3\n",
            "semsam_mask_query_bytes 77\n",
            "semsam_ready 1\n",
+           "semsam_log_lines_dropped_total 6\n",
+           "semsam_reload_failures_total{file=\"certificate\"} 1\n",
+           "semsam_certificate_expiry_timestamp_seconds 1234\n",
        }) {
     EXPECT_THAT(text, HasSubstr(line));
   }
