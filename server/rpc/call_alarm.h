@@ -4,6 +4,7 @@
 
 #include <grpcpp/alarm.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -19,17 +20,24 @@ class CallAlarm {
  public:
   ~CallAlarm() {
     if (state_ == nullptr) return;
+    std::unique_ptr<grpc::Alarm> alarm;  // goes when the lock is gone
     const std::lock_guard<std::recursive_mutex> lock(state_->mutex);
     state_->action = nullptr;
+    alarm = std::move(state_->alarm);
   }
 
-  // Once. `action` runs on a thread of gRPC.
+  // `action` runs once, on a thread of gRPC; it may set the alarm again. Otherwise by
+  // one thread, which is the first to set it.
   void Set(absl::Time when, std::function<void()> action) {
-    state_ = std::make_shared<State>();
+    if (state_ == nullptr) state_ = std::make_shared<State>();
+    const std::lock_guard<std::recursive_mutex> lock(state_->mutex);
     state_->action = std::move(action);
-    alarm_.Set(absl::ToChronoTime(when), [state = state_](bool expired) {
+    state_->alarm = std::make_unique<grpc::Alarm>();
+    const uint64_t round = ++state_->round;
+    state_->alarm->Set(absl::ToChronoTime(when), [state = state_, round](bool expired) {
       if (!expired) return;
       const std::lock_guard<std::recursive_mutex> lock(state->mutex);
+      if (round != state->round) return;  // set again meanwhile
       // Taken out first: the action may end the call, and with it the alarm.
       const std::function<void()> action = std::exchange(state->action, nullptr);
       if (action) action();
@@ -41,10 +49,11 @@ class CallAlarm {
     // Recursive, because gRPC may destroy the reactor within the action.
     std::recursive_mutex mutex;
     std::function<void()> action;  // empty once it ran or must not
+    uint64_t round = 0;
+    std::unique_ptr<grpc::Alarm> alarm;
   };
 
   std::shared_ptr<State> state_;
-  grpc::Alarm alarm_;
 };
 
 }  // namespace semsam

@@ -127,9 +127,18 @@ void SetLimits(const EngineOptions& options, v1::Limits& out) {
   out.set_max_points_per_side(static_cast<uint32_t>(options.generate.max_points_per_side));
   out.set_max_labelled_masks(static_cast<uint32_t>(options.sessions.max_labelled_masks));
   SetDuration(options.requests.ttl, *out.mutable_request_id_ttl());
+  SetDuration(options.max_deadline, *out.mutable_max_deadline());
+  SetDuration(options.sessions.default_ttl, *out.mutable_default_session_ttl());
 }
 
 }  // namespace
+
+void SetEdgeLimits(int64_t max_message_bytes, absl::Duration max_upload_pause,
+                   absl::Duration min_ping_interval, v1::Limits& out) {
+  out.set_max_message_bytes(static_cast<uint64_t>(max_message_bytes));
+  SetDuration(max_upload_pause, *out.mutable_max_upload_pause());
+  SetDuration(min_ping_interval, *out.mutable_min_ping_interval());
+}
 
 void SetSize(ImageSize size, v1::ImageSize& out) {
   out.set_height(static_cast<uint32_t>(size.height));

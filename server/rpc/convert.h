@@ -33,6 +33,9 @@ UploadHeader FromProto(const v1::UploadImageHeader& header);
 v1::GetServerInfoResponse ServerInfoToProto(std::string_view version, const ModelInfo& model,
                                             const EngineOptions& options);
 v1::TenantQuota QuotaToProto(const TenantId& tenant, const TenantQuota& quota);
+// The limits that are not the engine's.
+void SetEdgeLimits(int64_t max_message_bytes, absl::Duration max_upload_pause,
+                   absl::Duration min_ping_interval, v1::Limits& out);
 v1::Session ToProto(const SessionInfo& session);
 v1::Image ToProto(const StoredImage& image);
 v1::Mask ToProto(SegmentMask mask);

@@ -2,20 +2,25 @@
 
 #include <grpc/health/v1/health.pb.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <algorithm>
+#include <chrono>
+#include <limits>
 #include <string_view>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "semsam/v1/segmentation_service.grpc.pb.h"
+#include "server/log/log.h"
 #include "server/rpc/background_handlers.h"
 #include "server/rpc/call_scope.h"
+#include "server/rpc/credentials.h"
+#include "server/rpc/listener.h"
 #include "server/rpc/segment_handlers.h"
 #include "server/rpc/session_handlers.h"
 #include "server/rpc/upload_handler.h"
@@ -25,7 +30,6 @@ namespace semsam {
 namespace {
 
 constexpr int64_t kHardMaxMessageBytes = int64_t{16} << 20;
-constexpr char kUnixPrefix[] = "unix:";
 // For calls that are cancelled to notice it.
 constexpr absl::Duration kCancelGrace = absl::Seconds(1);
 
@@ -42,6 +46,31 @@ using RawService =
                                 Base::WithRawCallbackMethod_ListSessions<
                                     Base::WithRawCallbackMethod_AttachImage<
                                         Base::Service>>>>>>>>>>>>>;
+
+int Milliseconds(absl::Duration duration) {
+  return static_cast<int>(
+      std::min<int64_t>(absl::ToInt64Milliseconds(duration), std::numeric_limits<int>::max()));
+}
+
+void LimitConnections(const ConnectionOptions& options, grpc::ServerBuilder& builder) {
+  const std::pair<const char*, int> arguments[] = {
+      {GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options.keepalive_time)},
+      {GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(options.keepalive_timeout)},
+      // Pings are wanted while a click waits for the next: between calls as well.
+      {GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1},
+      {GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0},
+      {GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+       Milliseconds(options.min_ping_interval)},
+      {GRPC_ARG_MAX_CONNECTION_AGE_MS, Milliseconds(options.max_age)},
+      {GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, Milliseconds(options.max_age_grace)},
+      {GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams},
+      {GRPC_ARG_MAX_METADATA_SIZE, static_cast<int>(options.max_metadata_bytes)},
+  };
+  for (const auto& [name, value] : arguments) builder.AddChannelArgument(name, value);
+  grpc::ResourceQuota quota("semsam");
+  quota.Resize(static_cast<size_t>(options.max_memory_bytes));
+  builder.SetResourceQuota(quota);
+}
 
 // Forwards each method to its handler.
 class Service final : public RawService {
@@ -105,7 +134,10 @@ class Service final : public RawService {
     Response response;
     absl::Status status = scope.Receive(bytes, request);
     if (status.ok()) status = handler(scope, request, response);
-    if (status.ok()) answer = SerializeMessage(response);
+    if (status.ok()) {
+      answer = SerializeMessage(response);
+      scope.CountSent(static_cast<int64_t>(answer.Length()));
+    }
     UnaryReactor* reactor = context.DefaultReactor();
     reactor->Finish(scope.End(status));
     return reactor;
@@ -116,94 +148,119 @@ class Service final : public RawService {
 
 class GrpcServer final : public RpcServer {
  public:
-  GrpcServer(const RpcServerOptions& options, Engine& engine, Metrics& metrics, const Clock& clock)
-      : calls_(clock),
+  GrpcServer(const RpcServerOptions& options, std::unique_ptr<Authenticator> authenticator,
+             Engine& engine, Metrics& metrics, const Clock& clock)
+      : options_(options),
+        authenticator_(std::move(authenticator)),
+        calls_(clock),
         parts_{.engine = engine,
                .metrics = metrics,
                .clock = clock,
                .calls = calls_,
+               .authenticator = *authenticator_,
                .version = options.version,
                .max_message_bytes = options.max_message_bytes,
-               .trust_tenant_metadata = options.auth.trust_tenant_metadata},
-        service_(parts_) {}
+               .max_upload_pause = options.max_upload_pause,
+               .min_ping_interval = options.connections.min_ping_interval},
+        service_(parts_),
+        readiness_(metrics) {}
 
   ~GrpcServer() override {
-    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
+    if (listener_.server == nullptr) return;
+    readiness_.Detach(*listener_.server->GetHealthCheckService());
+    listener_.server->Shutdown(std::chrono::system_clock::now());
   }
 
-  absl::Status Listen(const RpcServerOptions& options) {
-    grpc::EnableDefaultHealthCheckService(true);
-    // Links the description of that service in, for reflection to find.
-    grpc::health::v1::HealthCheckRequest::descriptor();
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  absl::Status Listen() {
+    SEMSAM_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials,
+                            ListenCredentials(options_.tls));
+    if (options_.reflection) {
+      // Links the description of that service in, for reflection to find.
+      grpc::health::v1::HealthCheckRequest::descriptor();
+      grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    }
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(&service_);
-    builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
-    // Two servers on one port would share its clients by chance.
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
-                               static_cast<int>(absl::ToInt64Milliseconds(options.keepalive_time)));
-    builder.AddChannelArgument(
-        GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
-        static_cast<int>(absl::ToInt64Milliseconds(options.keepalive_timeout)));
-    server_ = builder.BuildAndStart();
-    const bool is_unix = absl::StartsWith(options.listen, kUnixPrefix);
-    if (server_ == nullptr || (!is_unix && port_ <= 0)) {
-      return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen));
-    }
-    if (is_unix) {
-      port_ = 0;
-      address_ = options.listen;
-    } else {
-      address_ = absl::StrCat(options.listen.substr(0, options.listen.rfind(':')), ":", port_);
-    }
-    SetServing(true);
+    builder.SetMaxReceiveMessageSize(static_cast<int>(options_.max_message_bytes));
+    builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, options_.channelz ? 1 : 0);
+    LimitConnections(options_.connections, builder);
+    SEMSAM_ASSIGN_OR_RETURN(listener_, semsam::Listen(builder, options_.listen, credentials));
+    if (options_.start_ready) readiness_.WarmedUp();
+    readiness_.Attach(*listener_.server->GetHealthCheckService());
+    PublishExpiry();
     return absl::OkStatus();
   }
 
-  const std::string& address() const override { return address_; }
-  int port() const override { return port_; }
+  const std::string& address() const override { return listener_.address; }
+  int port() const override { return listener_.port; }
+  Readiness& readiness() override { return readiness_; }
+
+  void ReloadFiles() override {
+    if (const absl::Status status = authenticator_->Reload(); !status.ok()) {
+      ReportReload(Reloaded::kTokens, status);
+    }
+    PublishExpiry();
+    // gRPC watches the same files and says nothing of what it finds. Once a change.
+    const absl::Status status = CheckTlsFiles(options_.tls);
+    if (!status.ok() && status != tls_status_) ReportReload(Reloaded::kCertificate, status);
+    tls_status_ = status;
+  }
+
+  void StartLameDuck() override {
+    readiness_.StartDrain();
+    parts_.engine.RefuseSessions();
+  }
 
   absl::Status Drain(absl::Duration grace) override {
-    SetServing(false);
+    StartLameDuck();
     parts_.engine.StartDrain();
     // Calls first, on connections that stay: who comes now is told to go elsewhere,
     // and is not waited for. In this order: what the engine still took is of the
     // generation that is.
     calls_.OpenGeneration();
     const bool idle = calls_.WaitForEarlier(grace);
-    server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(kCancelGrace));
+    listener_.server->Shutdown(std::chrono::system_clock::now() +
+                               absl::ToChronoMilliseconds(kCancelGrace));
     if (idle) return absl::OkStatus();
     return absl::DeadlineExceededError("calls were still running at the end of the grace period");
   }
 
  private:
-  void SetServing(bool serving) {
-    grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
-    health->SetServingStatus(serving);
-    health->SetServingStatus(v1::SegmentationService::service_full_name(), serving);
-    parts_.metrics.SetReady(serving);
+  void ReportReload(Reloaded what, const absl::Status& status) {
+    parts_.metrics.RecordReloadFailure(what);
+    const absl::string_view error = status.message();
+    LogLine(LogLevel::kError, "reload").Text("error", {error.data(), error.size()});
   }
 
+  void PublishExpiry() {
+    if (!options_.tls.enabled()) return;
+    const absl::StatusOr<absl::Time> expiry = CertificateExpiry(options_.tls);
+    if (expiry.ok()) parts_.metrics.SetCertificateExpiry(*expiry);
+  }
+
+  const RpcServerOptions options_;
+  const std::unique_ptr<Authenticator> authenticator_;
   CallCounter calls_;
   const RpcParts parts_;
   Service service_;
-  int port_ = 0;
-  std::string address_;
-  std::unique_ptr<grpc::Server> server_;
+  Readiness readiness_;
+  absl::Status tls_status_;  // of ReloadFiles
+  Listener listener_;
 };
 
 }  // namespace
 
 absl::Status RpcServerOptions::Validate() const {
-  const bool is_unix = absl::StartsWith(listen, kUnixPrefix);
-  if (!is_unix && listen.rfind(':') == std::string::npos) {
-    return InvalidField("listen", "must be HOST:PORT or unix:PATH");
-  }
+  SEMSAM_RETURN_IF_ERROR(ValidateListen("listen", listen));
+  SEMSAM_RETURN_IF_ERROR(tls.Validate());
+  SEMSAM_RETURN_IF_ERROR(auth.Validate());
+  SEMSAM_RETURN_IF_ERROR(connections.Validate());
   if (max_message_bytes <= 0 || max_message_bytes > kHardMaxMessageBytes) {
     return InvalidField("max_message_bytes",
                         absl::StrCat("must be between 1 and ", kHardMaxMessageBytes));
+  }
+  if (max_upload_pause <= absl::ZeroDuration()) {
+    return InvalidField("max_upload_pause", "must be positive");
   }
   return absl::OkStatus();
 }
@@ -212,8 +269,11 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcServerOptio
                                                             Engine& engine, Metrics& metrics,
                                                             const Clock& clock) {
   SEMSAM_RETURN_IF_ERROR(options.Validate());
-  auto server = std::make_unique<GrpcServer>(options, engine, metrics, clock);
-  SEMSAM_RETURN_IF_ERROR(server->Listen(options));
+  SEMSAM_ASSIGN_OR_RETURN(std::unique_ptr<Authenticator> authenticator,
+                          Authenticator::Create(options.auth));
+  auto server =
+      std::make_unique<GrpcServer>(options, std::move(authenticator), engine, metrics, clock);
+  SEMSAM_RETURN_IF_ERROR(server->Listen());
   return server;
 }
 

@@ -39,6 +39,8 @@ absl::Status GetServerInfo(const CallScope& scope, const v1::GetServerInfoReques
   const RpcParts& parts = scope.parts();
   const EngineOptions& options = parts.engine.options();
   response = ServerInfoToProto(parts.version, parts.engine.model(), options);
+  SetEdgeLimits(parts.max_message_bytes, parts.max_upload_pause, parts.min_ping_interval,
+                *response.mutable_limits());
   const TenantId& tenant = scope.limits().tenant;
   *response.mutable_quota() = QuotaToProto(tenant, options.tenants.Of(tenant));
   return absl::OkStatus();

@@ -56,6 +56,8 @@ void StreamReactor::HandleSlot::Wake() {
 // Only with a step to take: without one the reactor may be gone.
 void StreamReactor::Take(const SendQueue::Step& step) {
   if (step.write != nullptr) {
+    scope_.BeginAnswer();
+    scope_.CountSent(static_cast<int64_t>(step.write->Length()));
     StartWrite(step.write);
   } else if (step.end.has_value()) {
     Finish(scope_.End(*step.end));

@@ -26,6 +26,7 @@ class UnaryReactor : public grpc::ServerUnaryReactor {
   // Each ends the call; one of them, once.
   void Answer(const google::protobuf::Message& message) {
     response_ = SerializeMessage(message);
+    scope_.CountSent(static_cast<int64_t>(response_.Length()));
     Finish(scope_.End(absl::OkStatus()));
   }
   void Fail(const absl::Status& status) { Finish(scope_.End(status)); }

@@ -1,5 +1,6 @@
 #include "server/rpc/upload_handler.h"
 
+#include <algorithm>
 #include <atomic>
 #include <optional>
 #include <utility>
@@ -23,12 +24,7 @@ class UploadReactor final : public grpc::ServerReadReactor<v1::UploadImageReques
       End(scope_.admission());
       return;
     }
-    // A client that stops sending makes no event: only the clock ends its call.
-    if (scope_.has_server_deadline()) {
-      alarm_.Set(scope_.limits().deadline, [this] {
-        if (StopReading()) End(absl::DeadlineExceededError("the image did not come in time"));
-      });
-    }
+    WatchTheClock();
     StartRead(&message_);
   }
 
@@ -38,6 +34,7 @@ class UploadReactor final : public grpc::ServerReadReactor<v1::UploadImageReques
       if (StopReading()) FinishUpload();
       return;
     }
+    heard_ns_ = absl::ToUnixNanos(scope_.parts().clock.Now());
     if (absl::Status status = TakePart(); !status.ok()) {
       if (StopReading()) End(status);
       return;
@@ -52,7 +49,36 @@ class UploadReactor final : public grpc::ServerReadReactor<v1::UploadImageReques
   // True for the one caller that ends the reading.
   bool StopReading() { return reading_.exchange(false); }
 
+  // A client that stops sending makes no event: only the clock ends its call, and with
+  // it gives back what it holds of the buffer that all uploads share.
+  void WatchTheClock() {
+    const absl::Time pause_end = PauseEnd();
+    const absl::Time end =
+        scope_.has_server_deadline() ? std::min(pause_end, scope_.limits().deadline) : pause_end;
+    alarm_.Set(end, [this] { OnAlarm(); });
+  }
+
+  absl::Time PauseEnd() const {
+    return absl::FromUnixNanos(heard_ns_) + scope_.parts().max_upload_pause;
+  }
+
+  void OnAlarm() {
+    if (!reading_) return;
+    const absl::Time now = scope_.parts().clock.Now();
+    if (scope_.has_server_deadline() && now >= scope_.limits().deadline) {
+      if (StopReading()) End(absl::DeadlineExceededError("the image did not come in time"));
+    } else if (now >= PauseEnd()) {
+      if (StopReading()) {
+        End(ErrorWithReason(absl::StatusCode::kDeadlineExceeded, reason::kUploadStalled,
+                            "nothing more of the image came"));
+      }
+    } else {
+      WatchTheClock();
+    }
+  }
+
   absl::Status TakePart() {
+    scope_.CountReceived(static_cast<int64_t>(message_.ByteSizeLong()));
     switch (message_.part_case()) {
       case v1::UploadImageRequest::kHeader: {
         if (upload_.has_value()) {
@@ -100,6 +126,8 @@ class UploadReactor final : public grpc::ServerReadReactor<v1::UploadImageReques
   v1::UploadImageRequest message_;
   std::optional<ImageUpload> upload_;
   std::atomic<bool> reading_{true};
+  // When a part came last.
+  std::atomic<int64_t> heard_ns_{absl::ToUnixNanos(scope_.parts().clock.Now())};
   CallAlarm alarm_;
 };
 
