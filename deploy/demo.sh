@@ -74,7 +74,7 @@ clean_up() {
 start_server() {
   scratch=$(mktemp -d)
   "$bin/semsam-server" --weights "$weights" --listen 127.0.0.1:0 --port_file "$scratch/port" \
-    >"$out/server.log" 2>&1 &
+    --drain_delay 0s >"$out/server.log" 2>&1 &
   server=$!
 }
 

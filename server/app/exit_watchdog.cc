@@ -1,13 +1,18 @@
 #include "server/app/exit_watchdog.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <cstdlib>
 
 #include "absl/time/clock.h"
+#include "server/log/log.h"
 
 namespace semsam {
+namespace {
+
+// Whoever reads the log may have stopped to.
+constexpr absl::Duration kFlushLimit = absl::Seconds(1);
+
+}  // namespace
 
 ExitWatchdog::ExitWatchdog(absl::Duration limit) : thread_([this, limit] { Watch(limit); }) {}
 
@@ -31,8 +36,10 @@ void ExitWatchdog::Watch(absl::Duration limit) {
     }
     if (over_) return;
   }
-  spdlog::critical("stopped: work that cannot be cancelled outlived the grace period, limit_s={}",
-                   absl::ToDoubleSeconds(limit));
+  LogLine(LogLevel::kCritical, "stopped")
+      .Text("error", "work that cannot be cancelled outlived the grace period")
+      .Number("limit_s", absl::ToDoubleSeconds(limit));
+  FlushLog(kFlushLimit);
   std::_Exit(kWatchdogExitStatus);
 }
 

@@ -1,9 +1,9 @@
 #include "server/app/server_app.h"
 
 #include <signal.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -12,9 +12,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "model/base/status_macros.h"
 #include "server/app/exit_watchdog.h"
 #include "server/app/tenants_file.h"
+#include "server/app/warm_up.h"
+#include "server/log/log.h"
+#include "server/rpc/grpc_log.h"
 
 namespace semsam {
 namespace {
@@ -22,6 +26,8 @@ namespace {
 // How late the end of what waits for nothing (a session, a paused call) may be
 // noticed.
 constexpr absl::Duration kTickInterval = absl::Milliseconds(500);
+// What the last lines of the log may take; their reader may have stopped reading.
+constexpr absl::Duration kFlushLimit = absl::Seconds(1);
 
 sigset_t StopSignals() {
   sigset_t signals;
@@ -45,13 +51,22 @@ absl::Status WritePortFile(const std::string& path, int port) {
 
 absl::Status Serve(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter) {
   const ModelInfo& model = segmenter->info();
-  spdlog::info("model name={} digest={} device={} trained={}", model.config.name, model.digest,
-               model.device, model.trained);
-  if (!model.trained) spdlog::warn("the weights are untrained: masks mean nothing");
+  LogLine(LogLevel::kInfo, "model")
+      .Text("name", model.config.name)
+      .Text("digest", model.digest)
+      .Text("device", model.device);
+  if (!model.trained) {
+    LogLine(LogLevel::kWarning, "untrained").Text("meaning", "the masks mean nothing");
+  }
   std::optional<ExitWatchdog> watchdog;  // outlives the app, which may take long to end
   SEMSAM_ASSIGN_OR_RETURN(const std::unique_ptr<ServerApp> app,
                           ServerApp::Start(options, std::move(segmenter)));
-  if (app->metrics_port() != 0) spdlog::info("metrics port={}", app->metrics_port());
+  if (app->admin_port() != 0) {
+    LogLine(LogLevel::kInfo, "admin").Number("port", int64_t{app->admin_port()});
+  }
+  if (app->metrics_port() != 0) {
+    LogLine(LogLevel::kInfo, "metrics").Number("port", int64_t{app->metrics_port()});
+  }
   std::cout << "listening on " << app->address() << std::endl;
   if (!options.port_file.empty()) {
     SEMSAM_RETURN_IF_ERROR(WritePortFile(options.port_file, app->port()));
@@ -60,7 +75,9 @@ absl::Status Serve(const ServerOptions& options, std::unique_ptr<Segmenter> segm
   sigset_t signals = StopSignals();
   int signal = 0;
   sigwait(&signals, &signal);
-  spdlog::info("draining signal={} grace_s={}", signal, absl::ToDoubleSeconds(options.drain_grace));
+  LogLine(LogLevel::kInfo, "draining")
+      .Number("signal", int64_t{signal})
+      .Number("grace_s", absl::ToDoubleSeconds(options.drain_grace));
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   watchdog.emplace(options.drain_grace + options.exit_margin);
   return app->Drain();
@@ -78,17 +95,39 @@ absl::StatusOr<std::unique_ptr<ServerApp>> ServerApp::Start(const ServerOptions&
   }
   SEMSAM_ASSIGN_OR_RETURN(app->engine_, Engine::Create(engine, *app->segmenter_, *app->stages_,
                                                        app->clock_, app->metrics_));
-  app->ticker_ =
-      std::make_unique<Ticker>(kTickInterval, [engine = app->engine_.get()] { engine->Tick(); });
+  app->ticker_ = std::make_unique<Ticker>(kTickInterval,
+                                          [engine = app->engine_.get(), metrics = &app->metrics_] {
+                                            engine->Tick();
+                                            metrics->SetLogLinesDropped(DroppedLogLines());
+                                          });
   if (!options.metrics_listen.empty()) {
     SEMSAM_ASSIGN_OR_RETURN(app->exposer_,
                             MetricsExposer::Start(options.metrics_listen, app->metrics_));
   }
-  RpcServerOptions rpc = options.rpc;
-  rpc.version = SEMSAM_VERSION;
-  SEMSAM_ASSIGN_OR_RETURN(app->rpc_,
-                          RpcServer::Start(rpc, *app->engine_, app->metrics_, app->clock_));
+  SEMSAM_RETURN_IF_ERROR(app->Listen());
+  if (options.warm_up) {
+    WarmUp(*app->engine_, [rpc = app->rpc_.get()](const absl::Status& status) {
+      // Not ready, then: whoever probes it starts another.
+      if (status.ok()) rpc->readiness().WarmedUp();
+    });
+  }
   return app;
+}
+
+absl::Status ServerApp::Listen() {
+  RpcServerOptions rpc = options_.rpc;
+  rpc.version = SEMSAM_VERSION;
+  rpc.channelz = options_.admin.channelz;
+  rpc.start_ready = !options_.warm_up;
+  SEMSAM_ASSIGN_OR_RETURN(rpc_, RpcServer::Start(rpc, *engine_, metrics_, clock_));
+  if (!options_.admin.listen.empty()) {
+    SEMSAM_ASSIGN_OR_RETURN(admin_, AdminServer::Start(options_.admin, rpc_->readiness()));
+  }
+  if (rpc.tls.enabled() || !rpc.auth.tokens_file.empty()) {
+    file_ticker_ = std::make_unique<Ticker>(rpc.tls.reload_interval,
+                                            [server = rpc_.get()] { server->ReloadFiles(); });
+  }
+  return absl::OkStatus();
 }
 
 ServerApp::ServerApp(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter)
@@ -101,10 +140,17 @@ ServerApp::ServerApp(const ServerOptions& options, std::unique_ptr<Segmenter> se
                 .trained = segmenter_->info().trained}),
       stages_(CreateImageStages(segmenter_->info().config, options.engine.image)) {}
 
-ServerApp::~ServerApp() = default;
+ServerApp::~ServerApp() {
+  // A warm-up may be under way, and ends with a word to the server.
+  if (engine_ != nullptr) engine_->Shutdown();
+}
 
 absl::Status ServerApp::Drain() {
-  absl::Status status = rpc_->Drain(options_.drain_grace);
+  const absl::Time start = clock_.Now();
+  rpc_->StartLameDuck();
+  absl::SleepFor(options_.drain_delay);
+  absl::Status status =
+      rpc_->Drain(std::max(absl::ZeroDuration(), start + options_.drain_grace - clock_.Now()));
   engine_->Shutdown();
   return status;
 }
@@ -115,15 +161,21 @@ void BlockStopSignals() {
 }
 
 int RunServer(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter) {
+  // Whoever reads the log, or the address, may go away; the server stays.
+  std::signal(SIGPIPE, SIG_IGN);
+  absl::Status status = options.log.Validate();
   // Standard output is for whoever started the program and waits for the address.
-  spdlog::set_default_logger(spdlog::stderr_logger_mt("semsam"));
-  const absl::Status status = Serve(options, std::move(segmenter));
-  if (!status.ok()) {
-    spdlog::error("stopped: {}", std::string(status.message()));
-    return EXIT_FAILURE;
+  StartLog(status.ok() ? options.log : LogOptions{});
+  LogWhatGrpcSays();
+  if (status.ok()) status = Serve(options, std::move(segmenter));
+  if (status.ok()) {
+    LogLine(LogLevel::kInfo, "stopped");
+  } else {
+    const absl::string_view error = status.message();
+    LogLine(LogLevel::kError, "stopped").Text("error", {error.data(), error.size()});
   }
-  spdlog::info("stopped");
-  return EXIT_SUCCESS;
+  FlushLog(kFlushLimit);
+  return status.ok() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 }  // namespace semsam

@@ -16,6 +16,7 @@
 #include "server/pipeline/engine.h"
 #include "server/pipeline/image_stages.h"
 #include "server/pipeline/ticker.h"
+#include "server/rpc/admin_server.h"
 #include "server/rpc/rpc_server.h"
 
 namespace semsam {
@@ -23,8 +24,8 @@ namespace semsam {
 // Thread-safe. Stops at once when destroyed; Drain stops it gracefully.
 class ServerApp {
  public:
-  // Serves when it returns. INVALID_ARGUMENT names a bad option; UNAVAILABLE if a
-  // port is taken.
+  // Takes calls when it returns; health says SERVING once the model is warm.
+  // INVALID_ARGUMENT names a bad option; UNAVAILABLE if a port is taken.
   static absl::StatusOr<std::unique_ptr<ServerApp>> Start(const ServerOptions& options,
                                                           std::unique_ptr<Segmenter> segmenter);
   ~ServerApp();
@@ -34,12 +35,16 @@ class ServerApp {
   // 0 if metrics are not served.
   int metrics_port() const { return exposer_ == nullptr ? 0 : exposer_->port(); }
 
-  // Refuses new work, finishes what runs within the grace period, and stops.
-  // DEADLINE_EXCEEDED if something had to be cancelled.
+  // 0 if there is no admin port, or it is a unix socket.
+  int admin_port() const { return admin_ == nullptr ? 0 : admin_->port(); }
+
+  // Waits for options.drain_delay, then refuses new work, finishes what runs within the grace
+  // period, and stops. DEADLINE_EXCEEDED if something had to be cancelled.
   absl::Status Drain();
 
  private:
   ServerApp(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter);
+  absl::Status Listen();
 
   const ServerOptions options_;
   RealClock clock_;
@@ -52,6 +57,8 @@ class ServerApp {
   std::unique_ptr<Ticker> ticker_;
   std::unique_ptr<MetricsExposer> exposer_;
   std::unique_ptr<RpcServer> rpc_;
+  std::unique_ptr<AdminServer> admin_;
+  std::unique_ptr<Ticker> file_ticker_;
 };
 
 // Blocks SIGTERM and SIGINT for this thread and those it starts; call it before

@@ -23,6 +23,8 @@
 #include "model/image/run_lengths.h"
 #include "semsam/v1/segmentation_service.grpc.pb.h"
 #include "tests/fakes/fake_segmenter.h"
+#include "tests/fakes/model_gate.h"
+#include "tests/server/rpc/health_of.h"
 
 namespace semsam {
 namespace {
@@ -72,17 +74,27 @@ std::string Scrape(int port) {
 
 class ServerAppTest : public ::testing::Test {
  protected:
-  void Start() {
+  // What a warm-up does would be counted, too.
+  ServerAppTest() { options_.warm_up = false; }
+
+  void Start(const FakeSegmenterOptions& fake = {}) {
     options_.rpc.listen = "127.0.0.1:0";
-    auto app = ServerApp::Start(options_, std::make_unique<FakeSegmenter>());
+    auto app = ServerApp::Start(options_, std::make_unique<FakeSegmenter>(fake));
     ASSERT_TRUE(app.ok()) << app.status();
     app_ = *std::move(app);
     Connect(app_->address());
   }
 
   void Connect(const std::string& address) {
-    stub_ = v1::SegmentationService::NewStub(
-        grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+    channel_ = Channel(address);
+    stub_ = v1::SegmentationService::NewStub(channel_);
+  }
+
+  static std::shared_ptr<grpc::Channel> Channel(const std::string& address) {
+    return grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+  }
+  std::shared_ptr<grpc::Channel> AdminChannel() const {
+    return Channel("127.0.0.1:" + std::to_string(app_->admin_port()));
   }
 
   grpc::Status SegmentOnce(const std::string& image, v1::SegmentOnceResponse& response,
@@ -110,6 +122,7 @@ class ServerAppTest : public ::testing::Test {
 
   ServerOptions options_;
   std::unique_ptr<ServerApp> app_;
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::SegmentationService::Stub> stub_;
 };
 
@@ -233,6 +246,65 @@ TEST_F(ServerAppTest, ADrainedServerStops) {
   EXPECT_EQ(SegmentOnce(Photo(), response).error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
+TEST_F(ServerAppTest, AServerIsReadyOnceItsModelIsWarm) {
+  options_.warm_up = true;
+  options_.admin.listen = "127.0.0.1:0";
+  ModelGate encodes;
+  encodes.Shut();
+  FakeSegmenterOptions fake;
+  fake.on_encode = encodes.Hook();
+  Start(fake);
+  encodes.WaitForCalls(1);
+  for (const auto& channel : {channel_, AdminChannel()}) {
+    EXPECT_EQ(HealthOf(channel, ""), "NOT_SERVING");
+    EXPECT_EQ(HealthOf(channel, "semsam.live"), "SERVING") << "no reason to kill it";
+  }
+  encodes.Open();
+  // Comes when the model has run; ctest has a limit.
+  while (HealthOf(AdminChannel(), "semsam.v1.SegmentationService") != "SERVING") {
+  }
+  EXPECT_EQ(HealthOf(channel_, ""), "SERVING");
+}
+
+TEST_F(ServerAppTest, AModelThatCannotRunIsNeverReady) {
+  options_.warm_up = true;
+  FakeSegmenterOptions fake;
+  fake.on_encode = [] { return absl::InternalError("no device"); };
+  Start(fake);
+  // The model runs one call after the other: behind the warm-up.
+  v1::SegmentOnceResponse response;
+  EXPECT_EQ(SegmentOnce(Photo(), response).error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(HealthOf(channel_, ""), "NOT_SERVING");
+}
+
+// gRPC's switches for these services are the process's: nothing else here may use them.
+TEST_F(ServerAppTest, ThoseWhoRunTheServerHaveAPortOfTheirOwn) {
+  options_.admin = {.listen = "127.0.0.1:0", .channelz = true};
+  Start();
+  const auto admin = AdminChannel();
+  const grpc::ByteBuffer empty = SerializeMessage(v1::GetServerInfoRequest());
+  const auto ask = [&empty](const std::shared_ptr<grpc::Channel>& channel, const char* method) {
+    grpc::ClientContext context;
+    return CallWith(channel, context, method, empty).error_code();
+  };
+  constexpr char kChannelz[] = "/grpc.channelz.v1.Channelz/GetServers";
+  EXPECT_EQ(ask(admin, kChannelz), grpc::StatusCode::OK);
+  EXPECT_EQ(ask(channel_, kChannelz), grpc::StatusCode::UNIMPLEMENTED) << "not for clients";
+  EXPECT_EQ(ask(admin, "/semsam.v1.SegmentationService/GetServerInfo"),
+            grpc::StatusCode::UNIMPLEMENTED)
+      << "nor calls for those";
+  EXPECT_EQ(HealthOf(admin, ""), "SERVING");
+}
+
+TEST_F(ServerAppTest, TheAdminPortLivesUntilTheEnd) {
+  options_.admin.listen = "127.0.0.1:0";
+  Start();
+  const auto admin = AdminChannel();
+  EXPECT_TRUE(app_->Drain().ok());
+  EXPECT_EQ(HealthOf(admin, ""), "NOT_SERVING");
+  EXPECT_EQ(HealthOf(admin, "semsam.live"), "SERVING");
+}
+
 TEST_F(ServerAppTest, BadOptionsNameTheirField) {
   const ModelConfig config = SwinT();
   EXPECT_TRUE(options_.Validate(config).ok()) << options_.Validate(config);
@@ -244,6 +316,19 @@ TEST_F(ServerAppTest, BadOptionsNameTheirField) {
       {"listen", [](ServerOptions& o) { o.rpc.listen = "50051"; }},
       {"max_message_bytes", [](ServerOptions& o) { o.rpc.max_message_bytes = 17 << 20; }},
       {"drain_grace", [](ServerOptions& o) { o.drain_grace = -absl::Seconds(1); }},
+      {"drain_delay", [](ServerOptions& o) { o.drain_delay = -absl::Seconds(1); }},
+      {"drain_delay", [](ServerOptions& o) { o.drain_delay = o.drain_grace + absl::Seconds(1); }},
+      {"admin.listen", [](ServerOptions& o) { o.admin.listen = "9000"; }},
+      {"admin.channelz", [](ServerOptions& o) { o.admin.channelz = true; }},
+      {"tls.key_file", [](ServerOptions& o) { o.rpc.tls.cert_file = "tls.crt"; }},
+      {"auth.trust_tenant_metadata",
+       [](ServerOptions& o) {
+         o.rpc.auth = {.tokens_file = "tokens", .trust_tenant_metadata = true};
+       }},
+      {"connections.max_age",
+       [](ServerOptions& o) { o.rpc.connections.max_age = absl::ZeroDuration(); }},
+      {"max_upload_pause", [](ServerOptions& o) { o.rpc.max_upload_pause = absl::ZeroDuration(); }},
+      {"log.max_waiting_lines", [](ServerOptions& o) { o.log.max_waiting_lines = 0; }},
       {"exit_margin", [](ServerOptions& o) { o.exit_margin = -absl::Seconds(1); }},
       {"max_chunk_bytes", [](ServerOptions& o) { o.engine.max_chunk_bytes = 4 << 20; }},
       {"image.max_bytes", [](ServerOptions& o) { o.engine.image.max_bytes = 0; }},
