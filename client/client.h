@@ -16,9 +16,9 @@
 //   details (client/errors.h). The client's own: INVALID_ARGUMENT for options,
 //   UNAVAILABLE when no server answers, DEADLINE_EXCEEDED, CANCELLED, DATA_LOSS
 //   for an answer that breaks the protocol.
-// - Nothing is repeated behind the caller's back, except where a request's
-//   recovery_image asks for it, and then only before its first result. What the
-//   transport repeats does no harm: requests that change something carry an id.
+// - Nothing is repeated behind the caller's back, except where ClientOptions::retry or
+//   a request's recovery_image asks for it, and then only before its first result. What
+//   the transport repeats does no harm: requests that change something carry an id.
 // - Thread-safe: any number of threads may call one Client at the same time.
 //   The Client must outlive its calls. Callbacks run on the calling thread,
 //   without locks held; they may call the Client, and must not throw.
@@ -45,12 +45,27 @@
 
 namespace semsam::client {
 
+// Calls that the server refused for now (UNAVAILABLE, RESOURCE_EXHAUSTED), made again
+// within their timeout: after the pause that the server asks for, else after one that
+// doubles, and never where the server says that it cannot help.
+struct RetryOptions {
+  int max_attempts = 1;  // the first included; 5 at most
+  absl::Duration initial_backoff = absl::Milliseconds(100);
+  absl::Duration max_backoff = absl::Seconds(5);
+};
+
 struct ClientOptions {
   std::string target;  // "host:port", or any name that gRPC resolves
 
   bool tls = false;
   std::string ca_file;          // PEM; empty takes the system's authorities
   std::string tls_server_name;  // empty: the host in `target`
+  // PEM: what this client shows to a server that wants to know it (mTLS); both or none.
+  std::string cert_file;
+  std::string key_file;
+  // A file with the bearer token that every call carries; read again when it changes.
+  // Without TLS whoever is on the way can read the token.
+  std::string token_file;
 
   // How long Connect may take. Zero: Connect asks the server nothing, and an
   // unreachable one shows at the first call.
@@ -69,6 +84,12 @@ struct ClientOptions {
   // Before an upload of more than one chunk, ask whether the server still holds the
   // image, and send nothing if it does.
   bool attach_images = true;
+  RetryOptions retry;
+  // While a call runs, a server that is silent for so long is pinged, and given up if it
+  // does not answer. GetServerInfo tells how often it lets itself be pinged. Infinite:
+  // never.
+  absl::Duration keepalive_time = absl::Seconds(60);
+  absl::Duration keepalive_timeout = absl::Seconds(20);
 
   size_t chunk_bytes = 256 << 10;       // of an upload; the limit that GetServerInfo told wins
   size_t max_message_bytes = 64 << 20;  // answers above are RESOURCE_EXHAUSTED

@@ -245,7 +245,12 @@ ServerInfo FromProto(const v1::GetServerInfoResponse& message) {
                              .max_word_characters = limits.max_word_characters(),
                              .max_points_per_side = limits.max_points_per_side(),
                              .max_labelled_masks = limits.max_labelled_masks(),
-                             .request_id_ttl = FromProto(limits.request_id_ttl())},
+                             .request_id_ttl = FromProto(limits.request_id_ttl()),
+                             .max_message_bytes = limits.max_message_bytes(),
+                             .max_deadline = FromProto(limits.max_deadline()),
+                             .default_session_ttl = FromProto(limits.default_session_ttl()),
+                             .max_upload_pause = FromProto(limits.max_upload_pause()),
+                             .min_ping_interval = FromProto(limits.min_ping_interval())},
                   .quota = FromProto(message.quota())};
   for (const v1::GranularityLevel& level : model.levels()) {
     info.model.levels.push_back({.level = static_cast<int>(level.level()), .name = level.name()});

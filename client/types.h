@@ -282,6 +282,12 @@ struct Limits {
   uint32_t max_points_per_side = 0;  // of GenerateMasks
   uint32_t max_labelled_masks = 0;   // that a session keeps for RefreshLabels
   absl::Duration request_id_ttl;     // how long a repeated request is known as one
+  // Zero where the server tells none of these.
+  uint64_t max_message_bytes = 0;  // of one message
+  absl::Duration max_deadline;
+  absl::Duration default_session_ttl;
+  absl::Duration max_upload_pause;   // between two messages of one upload
+  absl::Duration min_ping_interval;  // HTTP/2 keepalive
 };
 
 // What the caller's tenant may have beside Limits; unset where it is not bounded.

@@ -16,6 +16,10 @@ struct ConnectionFlags {
   std::string ca_file;
   std::string tls_server_name;
   std::string tenant;                             // empty: the server knows, or there is none
+  std::string cert_file;
+  std::string key_file;
+  std::string token_file;
+  int attempts = 1;                               // of a call that is refused for now
   absl::Duration timeout = absl::ZeroDuration();  // a call; zero takes the library's defaults
 };
 

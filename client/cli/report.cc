@@ -332,7 +332,12 @@ Json ToJson(const ServerInfo& info) {
             {"max_word_characters", limits.max_word_characters},
             {"max_points_per_side", limits.max_points_per_side},
             {"max_labelled_masks", limits.max_labelled_masks},
-            {"request_id_ttl_s", absl::ToDoubleSeconds(limits.request_id_ttl)}}},
+            {"request_id_ttl_s", absl::ToDoubleSeconds(limits.request_id_ttl)},
+            {"max_message_bytes", limits.max_message_bytes},
+            {"max_deadline_s", absl::ToDoubleSeconds(limits.max_deadline)},
+            {"default_session_ttl_s", absl::ToDoubleSeconds(limits.default_session_ttl)},
+            {"max_upload_pause_s", absl::ToDoubleSeconds(limits.max_upload_pause)},
+            {"min_ping_interval_s", absl::ToDoubleSeconds(limits.min_ping_interval)}}},
           {"quota", ToJson(info.quota)}};
 }
 

@@ -2,18 +2,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdio>
 #include <fstream>
 #include <functional>
 #include <future>
+#include <memory>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "client/client.h"
 #include "grpcpp/health_check_service_interface.h"
-#include "openssl/evp.h"
-#include "openssl/pem.h"
-#include "openssl/x509v3.h"
 #include "tests/client/scripted_server.h"
+#include "tests/fakes/tls_identity.h"
 
 namespace semsam::client {
 namespace {
@@ -27,6 +28,32 @@ TEST(ClientOptionsTest, EveryOptionThatCannotWorkIsNamed) {
       {"target", [](ClientOptions& o) { o.target = ""; }},
       {"ca_file", [](ClientOptions& o) { o.ca_file = "ca.pem"; }},
       {"tls_server_name", [](ClientOptions& o) { o.tls_server_name = "name"; }},
+      {"cert_file", [](ClientOptions& o) { o.cert_file = "own.pem"; }},
+      {"key_file", [](ClientOptions& o) { o.key_file = "own.key"; }},
+      {"key_file",
+       [](ClientOptions& o) {
+         o.tls = true;
+         o.cert_file = "own.pem";
+       }},
+      {"cert_file",
+       [](ClientOptions& o) {
+         o.tls = true;
+         o.cert_file = o.key_file = "/nonexistent.pem";
+       }},
+      {"token_file", [](ClientOptions& o) { o.token_file = "/nonexistent"; }},
+      {"token_file", [](ClientOptions& o) { o.token_file = "/dev/null"; }},
+      {"token_file",
+       [](ClientOptions& o) {
+         o.token_file = "/dev/null";
+         o.metadata = {{"authorization", "Bearer token"}};
+       }},
+      {"retry.max_attempts", [](ClientOptions& o) { o.retry.max_attempts = 0; }},
+      {"retry.max_attempts", [](ClientOptions& o) { o.retry.max_attempts = 6; }},
+      {"retry.max_backoff", [](ClientOptions& o) { o.retry.max_backoff = absl::ZeroDuration(); }},
+      {"retry.max_backoff",
+       [](ClientOptions& o) { o.retry.initial_backoff = absl::ZeroDuration(); }},
+      {"keepalive_time", [](ClientOptions& o) { o.keepalive_time = absl::ZeroDuration(); }},
+      {"keepalive_timeout", [](ClientOptions& o) { o.keepalive_timeout = absl::ZeroDuration(); }},
       {"connect_timeout", [](ClientOptions& o) { o.connect_timeout = absl::Seconds(-1); }},
       {"default_timeout", [](ClientOptions& o) { o.default_timeout = absl::ZeroDuration(); }},
       {"default_upload_timeout",
@@ -120,6 +147,78 @@ TEST(ConnectTest, MetadataGoesWithEveryCall) {
   EXPECT_EQ(token->second, "Bearer token");
 }
 
+TEST(ConnectTest, TheTokenOfAFileGoesWithEveryCall) {
+  const std::string path = testing::TempDir() + "/semsam_client_token";
+  std::ofstream(path) << "first-token\n";
+  ScriptedServer server;
+  const auto client = Client::Connect({.target = server.address(), .token_file = path});
+  ASSERT_TRUE(client.ok()) << client.status();
+  const auto sent = [&server] {
+    const auto metadata = server.service().metadata();
+    const auto token = metadata.find("authorization");
+    return token == metadata.end() ? "none" : token->second;
+  };
+  EXPECT_EQ(sent(), "Bearer first-token");
+  // Tokens change: another file takes its place.
+  std::ofstream(path + ".next") << "second-token";
+  ASSERT_EQ(std::rename((path + ".next").c_str(), path.c_str()), 0);
+  ASSERT_TRUE((*client)->GetServerInfo().ok());
+  EXPECT_EQ(sent(), "Bearer second-token");
+  std::ofstream(path) << "no token\n";
+  ASSERT_TRUE((*client)->GetServerInfo().ok());
+  EXPECT_EQ(sent(), "Bearer second-token") << "what was good stays";
+  std::remove(path.c_str());
+  ASSERT_TRUE((*client)->GetServerInfo().ok());
+  EXPECT_EQ(sent(), "Bearer second-token");
+}
+
+class RetryTest : public ::testing::Test {
+ protected:
+  // Uploads to a server that refuses `refusals` times; how often it was asked.
+  int Upload(int max_attempts, int refusals, grpc::StatusCode code) {
+    ScriptedServer server;
+    const auto asked = std::make_shared<std::atomic<int>>(0);
+    server.service().OnUploadHeader(
+        [asked, refusals, code](const v1::UploadImageHeader&) -> grpc::Status {
+          if (++*asked <= refusals) return {code, "not now"};
+          return grpc::Status::OK;
+        });
+    const auto client = Client::Connect({.target = server.address(),
+                                         .retry = {.max_attempts = max_attempts,
+                                                   .initial_backoff = absl::Milliseconds(1),
+                                                   .max_backoff = absl::Milliseconds(10)}});
+    EXPECT_TRUE(client.ok()) << client.status();
+    const auto session = (*client)->CreateSession();
+    EXPECT_TRUE(session.ok()) << session.status();
+    uploaded_ = (*client)->UploadImage(session->session_id, "an image").status();
+    return *asked;
+  }
+
+  absl::Status uploaded_;
+};
+
+TEST_F(RetryTest, NothingIsRepeatedUnlessAskedFor) {
+  EXPECT_EQ(Upload(/*max_attempts=*/1, /*refusals=*/1, grpc::StatusCode::UNAVAILABLE), 1);
+  EXPECT_TRUE(absl::IsUnavailable(uploaded_)) << uploaded_;
+}
+
+TEST_F(RetryTest, WhatIsRefusedForNowIsAskedAgain) {
+  EXPECT_EQ(Upload(/*max_attempts=*/3, /*refusals=*/2, grpc::StatusCode::UNAVAILABLE), 3);
+  EXPECT_TRUE(uploaded_.ok()) << uploaded_;
+  EXPECT_EQ(Upload(/*max_attempts=*/3, /*refusals=*/1, grpc::StatusCode::RESOURCE_EXHAUSTED), 2);
+  EXPECT_TRUE(uploaded_.ok()) << uploaded_;
+}
+
+TEST_F(RetryTest, ThereIsAnEndToIt) {
+  EXPECT_EQ(Upload(/*max_attempts=*/3, /*refusals=*/9, grpc::StatusCode::UNAVAILABLE), 3);
+  EXPECT_TRUE(absl::IsUnavailable(uploaded_)) << uploaded_;
+}
+
+TEST_F(RetryTest, WhatIsWrongIsNotAskedAgain) {
+  EXPECT_EQ(Upload(/*max_attempts=*/3, /*refusals=*/1, grpc::StatusCode::INVALID_ARGUMENT), 1);
+  EXPECT_TRUE(absl::IsInvalidArgument(uploaded_)) << uploaded_;
+}
+
 TEST(GetServerInfoTest, ConvertsEveryField) {
   ScriptedServer server;
   auto& sent = server.service().info;
@@ -139,6 +238,11 @@ TEST(GetServerInfoTest, ConvertsEveryField) {
   sent.mutable_limits()->set_max_points_per_side(13);
   sent.mutable_limits()->set_max_labelled_masks(14);
   sent.mutable_limits()->mutable_request_id_ttl()->set_seconds(15);
+  sent.mutable_limits()->set_max_message_bytes(15);
+  sent.mutable_limits()->mutable_max_deadline()->set_seconds(16);
+  sent.mutable_limits()->mutable_default_session_ttl()->set_seconds(17);
+  sent.mutable_limits()->mutable_max_upload_pause()->set_seconds(18);
+  sent.mutable_limits()->mutable_min_ping_interval()->set_seconds(19);
   const auto client = Client::Connect({.target = server.address()});
   ASSERT_TRUE(client.ok()) << client.status();
   const auto info = (*client)->GetServerInfo();
@@ -172,6 +276,11 @@ TEST(GetServerInfoTest, ConvertsEveryField) {
   EXPECT_EQ(info->limits.max_word_characters, 12);
   EXPECT_EQ(info->limits.max_points_per_side, 13);
   EXPECT_EQ(info->limits.max_labelled_masks, 14);
+  EXPECT_EQ(info->limits.max_message_bytes, 15);
+  EXPECT_EQ(info->limits.max_deadline, absl::Seconds(16));
+  EXPECT_EQ(info->limits.default_session_ttl, absl::Seconds(17));
+  EXPECT_EQ(info->limits.max_upload_pause, absl::Seconds(18));
+  EXPECT_EQ(info->limits.min_ping_interval, absl::Seconds(19));
 }
 
 TEST(CheckHealthTest, FollowsTheServersRecord) {
@@ -184,48 +293,6 @@ TEST(CheckHealthTest, FollowsTheServersRecord) {
   EXPECT_EQ(*(*client)->CheckHealth(), HealthStatus::kServing);
   health->SetServingStatus(kService, false);
   EXPECT_EQ(*(*client)->CheckHealth(), HealthStatus::kNotServing);
-}
-
-// A key and a certificate for "localhost" that vouches for itself, PEM.
-struct TlsIdentity {
-  std::string key;
-  std::string certificate;
-};
-
-std::string ReadBio(BIO* bio) {
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio, &data);
-  return std::string(data, size);
-}
-
-TlsIdentity MakeTlsIdentity() {
-  EVP_PKEY* key = EVP_EC_gen("P-256");
-  X509* certificate = X509_new();
-  X509_set_version(certificate, 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-  X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-  X509_set_pubkey(certificate, key);
-  X509_NAME* name = X509_get_subject_name(certificate);
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                             reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
-  X509_set_issuer_name(certificate, name);
-  X509_EXTENSION* names =
-      X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost");
-  X509_add_ext(certificate, names, -1);
-  X509_sign(certificate, key, EVP_sha256());
-
-  BIO* key_pem = BIO_new(BIO_s_mem());
-  BIO* certificate_pem = BIO_new(BIO_s_mem());
-  PEM_write_bio_PrivateKey(key_pem, key, nullptr, nullptr, 0, nullptr, nullptr);
-  PEM_write_bio_X509(certificate_pem, certificate);
-  TlsIdentity identity{.key = ReadBio(key_pem), .certificate = ReadBio(certificate_pem)};
-  BIO_free(key_pem);
-  BIO_free(certificate_pem);
-  X509_EXTENSION_free(names);
-  X509_free(certificate);
-  EVP_PKEY_free(key);
-  return identity;
 }
 
 class TlsTest : public ::testing::Test {
@@ -268,6 +335,29 @@ TEST_F(TlsTest, AnotherNameInTheCertificateIsRefused) {
                                        .ca_file = WriteCertificate("name.pem", identity_),
                                        .tls_server_name = "elsewhere"});
   EXPECT_TRUE(absl::IsUnavailable(client.status())) << client.status();
+}
+
+TEST(MutualTlsTest, TheClientShowsItsCertificate) {
+  const TlsIdentity server_identity = MakeTlsIdentity();
+  const TlsIdentity own = MakeTlsIdentity();
+  grpc::SslServerCredentialsOptions ssl(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  ssl.pem_key_cert_pairs = {{server_identity.key, server_identity.certificate}};
+  ssl.pem_root_certs = own.certificate;
+  ScriptedServer server({.credentials = grpc::SslServerCredentials(ssl)});
+  const auto write = [](const std::string& name, const std::string& text) {
+    const std::string path = testing::TempDir() + "/semsam_mtls_" + name;
+    std::ofstream(path) << text;
+    return path;
+  };
+  ClientOptions options{.target = server.address(),
+                        .tls = true,
+                        .ca_file = write("ca.pem", server_identity.certificate),
+                        .tls_server_name = "localhost"};
+  EXPECT_FALSE(Client::Connect(options).ok()) << "it shows none";
+  options.cert_file = write("own.pem", own.certificate);
+  options.key_file = write("own.key", own.key);
+  const auto client = Client::Connect(options);
+  EXPECT_TRUE(client.ok()) << client.status();
 }
 
 TEST_F(TlsTest, PlainTextToATlsServerFails) {
