@@ -169,7 +169,7 @@ int RunServer(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter
   LogWhatGrpcSays();
   if (status.ok()) status = Serve(options, std::move(segmenter));
   if (status.ok()) {
-    LogLine(LogLevel::kInfo, "stopped");
+    LogEvent(LogLevel::kInfo, "stopped");
   } else {
     const absl::string_view error = status.message();
     LogLine(LogLevel::kError, "stopped").Text("error", {error.data(), error.size()});

@@ -16,6 +16,8 @@ constexpr int kEdgePx = 64;
 }  // namespace
 
 void WarmUp(Engine& engine, absl::AnyInvocable<void(const absl::Status&)> done) {
+  // Of a model without clicks there is no run as small as this.
+  if (!engine.model().config.capabilities.click_prompts) return done(absl::OkStatus());
   absl::StatusOr<std::string> picture = EncodeMaskPng(
       {.size = {kEdgePx, kEdgePx}, .pixels = std::vector<uint8_t>(kEdgePx * kEdgePx)});
   if (!picture.ok()) return done(picture.status());

@@ -70,6 +70,9 @@ class LogLine {
   std::string line_;
 };
 
+// A line without fields.
+inline void LogEvent(LogLevel level, std::string_view event) { const LogLine line(level, event); }
+
 }  // namespace semsam
 
 #endif  // SEMSAM_SERVER_LOG_LOG_H_

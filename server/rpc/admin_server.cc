@@ -1,9 +1,5 @@
 #include "server/rpc/admin_server.h"
 
-#include <grpc/health/v1/health.pb.h>
-#include <grpcpp/ext/channelz_service_plugin.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
-
 #include <chrono>
 #include <utility>
 
@@ -48,13 +44,11 @@ absl::Status AdminOptions::Validate() const {
 absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(const AdminOptions& options,
                                                                 Readiness& readiness) {
   SEMSAM_RETURN_IF_ERROR(options.Validate());
-  // Links the description of that service in, for reflection to find.
-  grpc::health::v1::HealthCheckRequest::descriptor();
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  if (options.channelz) grpc::channelz::experimental::InitChannelzService();
+  const BuiltIns built_ins = {.reflection = true, .channelz = options.channelz};
+  EnableBuiltIns(built_ins);
   grpc::ServerBuilder builder;
-  SEMSAM_ASSIGN_OR_RETURN(Listener listener,
-                          Listen(builder, options.listen, grpc::InsecureServerCredentials()));
+  SEMSAM_ASSIGN_OR_RETURN(Listener listener, Listen(builder, options.listen,
+                                                    grpc::InsecureServerCredentials(), built_ins));
   return std::make_unique<GrpcAdminServer>(std::move(listener), readiness);
 }
 

@@ -25,9 +25,6 @@ struct AdminOptions {
 class AdminServer {
  public:
   // Says what `readiness` does, which outlives this. UNAVAILABLE if it cannot listen.
-  //
-  // To be started after the servers of clients: gRPC gives the services that are named
-  // here to every server that is built from then on.
   static absl::StatusOr<std::unique_ptr<AdminServer>> Start(const AdminOptions& options,
                                                             Readiness& readiness);
   virtual ~AdminServer() = default;

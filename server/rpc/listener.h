@@ -19,11 +19,22 @@ struct Listener {
   int port = 0;         // 0 for a unix socket
 };
 
+// Services of gRPC's own, which are switched on for the process but belong on some
+// ports only.
+struct BuiltIns {
+  bool reflection = false;
+  bool channelz = false;
+};
+
+// Before the builder is made that is to serve them.
+void EnableBuiltIns(const BuiltIns& built_ins);
+
 // Builds what `builder` was told, and listens on `listen` ("host:port", port 0 picks a
-// free one, or "unix:/path"). Health is there, "" SERVING until it is told otherwise.
-// UNAVAILABLE if it cannot listen.
+// free one, or "unix:/path"), with the services of `built_ins` and no others. Health is there, ""
+// SERVING until it is told otherwise. UNAVAILABLE if it cannot listen.
 absl::StatusOr<Listener> Listen(grpc::ServerBuilder& builder, const std::string& listen,
-                                const std::shared_ptr<grpc::ServerCredentials>& credentials);
+                                const std::shared_ptr<grpc::ServerCredentials>& credentials,
+                                const BuiltIns& built_ins);
 
 }  // namespace semsam
 

@@ -1,7 +1,5 @@
 #include "server/rpc/rpc_server.h"
 
-#include <grpc/health/v1/health.pb.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
@@ -174,17 +172,15 @@ class GrpcServer final : public RpcServer {
   absl::Status Listen() {
     SEMSAM_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials,
                             ListenCredentials(options_.tls));
-    if (options_.reflection) {
-      // Links the description of that service in, for reflection to find.
-      grpc::health::v1::HealthCheckRequest::descriptor();
-      grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-    }
+    const BuiltIns built_ins = {.reflection = options_.reflection};
+    EnableBuiltIns(built_ins);
     grpc::ServerBuilder builder;
     builder.RegisterService(&service_);
     builder.SetMaxReceiveMessageSize(static_cast<int>(options_.max_message_bytes));
     builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, options_.channelz ? 1 : 0);
     LimitConnections(options_.connections, builder);
-    SEMSAM_ASSIGN_OR_RETURN(listener_, semsam::Listen(builder, options_.listen, credentials));
+    SEMSAM_ASSIGN_OR_RETURN(listener_,
+                            semsam::Listen(builder, options_.listen, credentials, built_ins));
     if (options_.start_ready) readiness_.WarmedUp();
     readiness_.Attach(*listener_.server->GetHealthCheckService());
     PublishExpiry();

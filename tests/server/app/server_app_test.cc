@@ -277,9 +277,9 @@ TEST_F(ServerAppTest, AModelThatCannotRunIsNeverReady) {
   EXPECT_EQ(HealthOf(channel_, ""), "NOT_SERVING");
 }
 
-// gRPC's switches for these services are the process's: nothing else here may use them.
 TEST_F(ServerAppTest, ThoseWhoRunTheServerHaveAPortOfTheirOwn) {
   options_.admin = {.listen = "127.0.0.1:0", .channelz = true};
+  options_.rpc.reflection = false;
   Start();
   const auto admin = AdminChannel();
   const grpc::ByteBuffer empty = SerializeMessage(v1::GetServerInfoRequest());
@@ -290,6 +290,10 @@ TEST_F(ServerAppTest, ThoseWhoRunTheServerHaveAPortOfTheirOwn) {
   constexpr char kChannelz[] = "/grpc.channelz.v1.Channelz/GetServers";
   EXPECT_EQ(ask(admin, kChannelz), grpc::StatusCode::OK);
   EXPECT_EQ(ask(channel_, kChannelz), grpc::StatusCode::UNIMPLEMENTED) << "not for clients";
+  // A call without a question ends well where there is someone to ask.
+  constexpr char kReflection[] = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+  EXPECT_NE(ask(admin, kReflection), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(ask(channel_, kReflection), grpc::StatusCode::UNIMPLEMENTED) << "told not to";
   EXPECT_EQ(ask(admin, "/semsam.v1.SegmentationService/GetServerInfo"),
             grpc::StatusCode::UNIMPLEMENTED)
       << "nor calls for those";

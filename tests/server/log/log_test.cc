@@ -68,7 +68,7 @@ TEST_F(LogTest, ALineOfJsonIsJson) {
       .Text("error", "a \"b\"\n{}%\xff")
       .Number("bytes", int64_t{7})
       .Number("duration_ms", 0.25);
-  LogLine(LogLevel::kInfo, "stopped");
+  LogEvent(LogLevel::kInfo, "stopped");
   const std::vector<std::string> lines = Lines();
   ASSERT_EQ(lines.size(), 2);
   const nlohmann::json first = nlohmann::json::parse(lines[0]);
@@ -93,7 +93,7 @@ TEST_F(LogTest, AReaderThatStopsReadingCostsLinesAndNoTime) {
   // The reader comes back: the youngest lines are still there.
   std::string text;
   char buffer[1 << 16];
-  LogLine(LogLevel::kInfo, "last");
+  LogEvent(LogLevel::kInfo, "last");
   while (text.find("last") == std::string::npos) {
     const ssize_t got = read(reader_, buffer, sizeof(buffer));
     ASSERT_GT(got, 0);

@@ -88,6 +88,19 @@ TEST_F(RpcEdgeTest, OneConnectionCarriesSoManyCallsAndNoMore) {
   EXPECT_TRUE(Info(*stub_).ok());
 }
 
+TEST_F(RpcEdgeTest, MetadataHasABound) {
+  rpc_options_.connections.max_metadata_bytes = 12000;
+  Start();
+  const auto info_with = [this](size_t bytes) {
+    grpc::ClientContext context;
+    context.AddMetadata("baggage", std::string(bytes, 'x'));
+    return Info(*stub_, context).error_code();
+  };
+  EXPECT_EQ(info_with(10000), grpc::StatusCode::OK);
+  EXPECT_EQ(info_with(20000), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(info_with(0), grpc::StatusCode::OK) << "the connection lives on";
+}
+
 TEST_F(RpcEdgeTest, AnUploadThatFallsSilentIsGivenUp) {
   rpc_options_.max_upload_pause = absl::Milliseconds(100);
   Start();
