@@ -33,7 +33,7 @@ class Bench:
     @contextlib.contextmanager
     def server(self, *flags):
         """Its address, as long as it is wanted."""
-        command = [self.arguments.server, "--listen", "127.0.0.1:0",
+        command = [self.arguments.server, "--listen", "127.0.0.1:0", "--drain_delay", "0s",
                    *self.arguments.server_arguments, *flags]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                               text=True) as server:

@@ -41,7 +41,8 @@ class Server:
         self.log_path = scratch / "server.log"
         self.log = open(self.log_path, "w", encoding="utf-8")
         self.process = subprocess.Popen(
-            [program, "--listen", "127.0.0.1:0", "--metrics_listen", "127.0.0.1:0", *flags],
+            [program, "--listen", "127.0.0.1:0", "--metrics_listen", "127.0.0.1:0",
+             "--drain_delay", "0s", *flags],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):
@@ -195,7 +196,7 @@ def readers(soak):
 
 def stop(soak):
     """SIGTERM under load: what the server answered arrived, all else was refused by name."""
-    with soak.server("--decode_ms", "5", "--drain_grace", "20s") as server:
+    with soak.server("--decode_ms", "5", "--drain_delay", "1s", "--drain_grace", "20s") as server:
         load = soak.start_load(server, "--sessions-per-s", 20, "--clicks-per-session", 20,
                                "--think-time", 0.1, "--duration", 6)
         took = []

@@ -71,9 +71,6 @@ ABSL_FLAG(absl::Duration, drain_delay, absl::Seconds(5),
           "the first part of --drain_grace: not ready and no new sessions, all else is served");
 ABSL_FLAG(absl::Duration, exit_margin, absl::Seconds(4),
           "how much later the process ends at the latest, with status 3, whatever still runs");
-ABSL_FLAG(bool, trust_tenant_metadata, false,
-          "believe the tenant that the metadata semsam-tenant names: for a server that only a "
-          "proxy of yours reaches");
 ABSL_FLAG(int64_t, max_message_mib, 4, "MiB of one received message, 16 at most");
 
 ABSL_FLAG(semsam::LogFormat, log_format, semsam::LogFormat::kText,
@@ -114,7 +111,6 @@ void ReadEdgeFlags(ServerOptions& options) {
   options.metrics_listen = absl::GetFlag(FLAGS_metrics_listen);
   options.drain_grace = absl::GetFlag(FLAGS_drain_grace);
   options.exit_margin = absl::GetFlag(FLAGS_exit_margin);
-  options.rpc.auth.trust_tenant_metadata = absl::GetFlag(FLAGS_trust_tenant_metadata);
   options.rpc.max_message_bytes = MebibytesFlag(FLAGS_max_message_mib);
   ReadConnectionFlags(options.rpc);
   options.admin = {.listen = absl::GetFlag(FLAGS_admin_listen),

@@ -26,7 +26,7 @@ class LoadTest(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory()
         cls.addClassCleanup(scratch.cleanup)
         cls.scratch = pathlib.Path(scratch.name)
-        cls.server = subprocess.Popen([ARGUMENTS.server, "--listen", "127.0.0.1:0"],
+        cls.server = subprocess.Popen([ARGUMENTS.server, "--listen", "127.0.0.1:0", "--drain_delay", "0s"],
                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         cls.addClassCleanup(cls.stop)
         cls.address = cls.server.stdout.readline().removeprefix("listening on ").strip()

@@ -89,7 +89,8 @@ class ScrapeTest(unittest.TestCase):
         cls.addClassCleanup(scratch.cleanup)
         folder = pathlib.Path(scratch.name)
         cls.metrics = f"127.0.0.1:{free_port()}"
-        cls.start([ARGUMENTS.server, "--listen", "127.0.0.1:0", "--metrics_listen", cls.metrics])
+        cls.start([ARGUMENTS.server, "--listen", "127.0.0.1:0", "--metrics_listen", cls.metrics,
+                   "--drain_delay", "0s"])
         (folder / "prometheus.yml").write_text(json.dumps({
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(ALERTS)],
