@@ -34,7 +34,7 @@ class VocabularyReactor final : public StreamReactor {
   void OnProgress(const CallProgress& progress) {
     v1::SegmentVocabularyResponse response;
     *response.mutable_progress() = ToProto(progress);
-    Send(response, /*window_bytes=*/0);
+    SendProgress(response);
   }
 
   void OnSegment(VocabularySegment segment) {
@@ -82,7 +82,7 @@ class GenerateReactor final : public StreamReactor {
   void OnProgress(const CallProgress& progress) {
     v1::GenerateMasksResponse response;
     *response.mutable_progress() = ToProto(progress);
-    Send(response, /*window_bytes=*/0);
+    SendProgress(response);
   }
 
   void OnMask(SegmentMask mask) {

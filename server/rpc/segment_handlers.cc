@@ -39,7 +39,7 @@ class SegmentReactor final : public StreamReactor {
   void OnProgress(const CallProgress& progress) {
     v1::SegmentResponse response;
     *response.mutable_progress() = ToProto(progress);
-    Send(response, /*window_bytes=*/0);
+    SendProgress(response);
   }
 
   void OnMask(SegmentMask mask) {

@@ -21,38 +21,6 @@ StreamReactor::StreamReactor(const RpcParts& parts, Method method,
   }
 }
 
-void StreamReactor::HandleSlot::Set(const std::shared_ptr<StreamHandle>& handle) {
-  int64_t consumed_bytes = 0;
-  {
-    MutexLock lock(mutex_);
-    handle_ = handle;
-    consumed_bytes = std::exchange(early_bytes_, 0);
-  }
-  if (handle == nullptr) return;
-  // What happened while there was nobody to tell.
-  handle->Consumed(consumed_bytes);
-  handle->Wake();
-}
-
-void StreamReactor::HandleSlot::Consumed(int64_t bytes) {
-  std::shared_ptr<StreamHandle> handle;
-  {
-    MutexLock lock(mutex_);
-    handle = handle_;
-    if (handle == nullptr) early_bytes_ += bytes;
-  }
-  if (handle != nullptr) handle->Consumed(bytes);
-}
-
-void StreamReactor::HandleSlot::Wake() {
-  std::shared_ptr<StreamHandle> handle;
-  {
-    MutexLock lock(mutex_);
-    handle = handle_;
-  }
-  if (handle != nullptr) handle->Wake();
-}
-
 // Only with a step to take: without one the reactor may be gone.
 void StreamReactor::Take(const SendQueue::Step& step) {
   if (step.write != nullptr) {
@@ -68,12 +36,17 @@ void StreamReactor::OnWriteDone(bool ok) {
   const std::shared_ptr<HandleSlot> slot = slot_;
   const SendQueue::Written written = queue_.OnWritten(ok);
   if (!ok) Leave();
-  slot->Consumed(written.window_bytes);
+  slot->Consumed(written.window_bytes());
   if (written.next.any()) Take(written.next);
 }
 
 void StreamReactor::Send(const google::protobuf::Message& message, int64_t window_bytes) {
   const SendQueue::Step step = queue_.Push(SerializeMessage(message), window_bytes);
+  if (step.any()) Take(step);
+}
+
+void StreamReactor::SendProgress(const google::protobuf::Message& message) {
+  const SendQueue::Step step = queue_.PushProgress(SerializeMessage(message));
   if (step.any()) Take(step);
 }
 

@@ -13,7 +13,7 @@
 #include <memory>
 
 #include "absl/status/status.h"
-#include "model/base/mutex.h"
+#include "server/pipeline/handle_slot.h"
 #include "server/pipeline/stream_call.h"
 #include "server/rpc/call_alarm.h"
 #include "server/rpc/call_scope.h"
@@ -22,7 +22,7 @@
 namespace semsam {
 
 // Owns itself: gone after OnDone.
-// Thread-safety: Send, SendLast and Fail as an engine calls its sink, one at a time,
+// Thread-safety: Send, SendProgress, SendLast and Fail as an engine calls its sink, one at a time,
 // the last two once and last.
 class StreamReactor : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
@@ -32,19 +32,6 @@ class StreamReactor : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
 
  protected:
   StreamReactor(const RpcParts& parts, Method method, grpc::CallbackServerContext& context);
-
-  // The engine's handle; it comes when the call may already be running, or over.
-  class HandleSlot {
-   public:
-    void Set(const std::shared_ptr<StreamHandle>& handle);
-    void Consumed(int64_t bytes);
-    void Wake();
-
-   private:
-    Mutex mutex_;
-    std::shared_ptr<StreamHandle> handle_ ABSL_GUARDED_BY(mutex_);
-    int64_t early_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  };
 
   // `start` begins the engine's call and returns its handle; the call may be over,
   // and this with it, before it returns.
@@ -56,6 +43,8 @@ class StreamReactor : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
 
   // `window_bytes`: what the message counts for in the engine's window.
   void Send(const google::protobuf::Message& message, int64_t window_bytes);
+  // How far the call is; takes the place of what was told before and was not sent.
+  void SendProgress(const google::protobuf::Message& message);
   void SendLast(const google::protobuf::Message& message);
   void Fail(absl::Status status);
 

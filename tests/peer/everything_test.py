@@ -30,7 +30,8 @@ class EverythingTest(GridCase):
         points = [message for kind, message in answer.messages if kind == "progress"
                   and message.stage == self.peer.words.Progress.STAGE_POINTS]
         done = [progress.done for progress in points]
-        self.assertGreater(len(set(done)), 2)
+        # First and last; a slow reader misses what lies between.
+        self.assertGreaterEqual(len(set(done)), 2)
         self.assertEqual(done, sorted(done))
         self.assertEqual({progress.total for progress in points}, {SIDE * SIDE})
         self.assertEqual(done[-1], SIDE * SIDE)
