@@ -39,6 +39,8 @@ inline constexpr std::string_view kUnauthenticated = "UNAUTHENTICATED";
 inline constexpr std::string_view kTenantRequired = "TENANT_REQUIRED";
 inline constexpr std::string_view kDraining = "DRAINING";
 inline constexpr std::string_view kUploadStalled = "UPLOAD_STALLED";
+inline constexpr std::string_view kSuperseded = "SUPERSEDED";
+inline constexpr std::string_view kStreamExpired = "STREAM_EXPIRED";
 }  // namespace reason
 
 // INVALID_ARGUMENT that names the request field, e.g. `prompts[3].click.x`.

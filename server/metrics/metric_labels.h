@@ -44,6 +44,8 @@ constexpr std::string_view LabelOf(Method method) {
       return "SegmentVocabulary";
     case Method::kGenerateMasks:
       return "GenerateMasks";
+    case Method::kInteract:
+      return "Interact";
   }
   return {};
 }
@@ -140,6 +142,20 @@ constexpr std::string_view LabelOf(SessionClose cause) {
   return {};
 }
 
+constexpr std::string_view LabelOf(ClickOutcome outcome) {
+  switch (outcome) {
+    case ClickOutcome::kAnswered:
+      return "answered";
+    case ClickOutcome::kSuperseded:
+      return "superseded";
+    case ClickOutcome::kCancelled:
+      return "cancelled";
+    case ClickOutcome::kFailed:
+      return "failed";
+  }
+  return {};
+}
+
 constexpr std::string_view LabelOf(CancelStage stage) {
   switch (stage) {
     case CancelStage::kDecodeQueue:
@@ -220,6 +236,12 @@ constexpr BoundedNames LabelOf(Bounded what) {
     case Bounded::kRecentRequests:
       return {"semsam_recent_requests", "semsam_recent_requests_capacity",
               "Requests remembered by their request_id"};
+    case Bounded::kInteractStreams:
+      return {"semsam_interact_streams_active", "semsam_interact_streams_capacity",
+              "Interact streams that are open"};
+    case Bounded::kOpenClicks:
+      return {"semsam_interact_clicks_open", "semsam_interact_clicks_capacity",
+              "Clicks of those streams that are not answered yet"};
   }
   return {};
 }
@@ -236,7 +258,8 @@ inline constexpr auto kReasons = std::to_array<std::string_view>(
      reason::kDigestMismatch, reason::kSessionNotFound, reason::kImageNotFound,
      reason::kMaskNotFound, reason::kCapabilityMissing, reason::kQueueFull, reason::kMemoryFull,
      reason::kLimitExceeded, reason::kQuotaExceeded, reason::kUnauthenticated,
-     reason::kTenantRequired, reason::kUploadStalled, reason::kDraining, kOtherReason});
+     reason::kTenantRequired, reason::kUploadStalled, reason::kDraining, reason::kSuperseded,
+     reason::kStreamExpired, kOtherReason});
 
 template <typename Enum>
 constexpr size_t Index(Enum value) {

@@ -159,6 +159,8 @@ struct Metrics::Series {
 
   Histogram& mask_bytes =
       AddHistogram("semsam_mask_bytes", "Encoded size of a mask", MaskByteBuckets());
+  ByLabel<Counter, ClickOutcome> clicks = Counters<ClickOutcome>(
+      "semsam_interact_clicks_total", "Clicks of Interact streams, by how they ended", "outcome");
   Gauge& ready = AddGauge("semsam_ready", "1 while the service takes calls");
   ByLabel<Counter, Reloaded> reload_failures = Counters<Reloaded>(
       "semsam_reload_failures_total", "Changed files that could not be used, by kind", "file");
@@ -273,6 +275,8 @@ void Metrics::RecordSessionClosed(SessionClose cause) {
 void Metrics::RecordMaskBytes(int64_t bytes) {
   series_->mask_bytes.Observe(static_cast<double>(bytes));
 }
+
+void Metrics::RecordClick(ClickOutcome outcome) { series_->clicks[outcome].Increment(); }
 
 void Metrics::SetReady(bool ready) { series_->ready.Set(ready ? 1 : 0); }
 

@@ -37,6 +37,7 @@ enum class Method {
   kRefreshLabels,
   kSegmentVocabulary,
   kGenerateMasks,
+  kInteract,
 };
 enum class Queue { kDecode, kEncode, kText, kBackground, kMasks, kImages, kResults };
 enum class Stage {
@@ -56,6 +57,8 @@ enum class BatchKind { kImages, kQueries, kTerms };
 enum class RetryCause { kMemory, kFault };
 enum class LookupOutcome { kHit, kJoined, kMiss };
 enum class SessionClose { kDeleted, kIdle, kMaxAge };
+// How a click of an Interact stream ended.
+enum class ClickOutcome { kAnswered, kSuperseded, kCancelled, kFailed };
 // Where a call was when its caller left or its deadline passed.
 enum class CancelStage {
   kDecodeQueue,
@@ -84,6 +87,8 @@ enum class Bounded {
   kWordBytes,
   kMaskQueryBytes,
   kRecentRequests,
+  kInteractStreams,
+  kOpenClicks,
 };
 
 std::string_view MethodName(Method method);
@@ -131,6 +136,7 @@ class Metrics {
   void RecordSessionClosed(SessionClose cause);
 
   void RecordMaskBytes(int64_t bytes);
+  void RecordClick(ClickOutcome outcome);
   void SetReady(bool ready);
   void SetDraining(bool draining);
   // A changed file that cannot be used; what was read before stays.

@@ -6,6 +6,7 @@
 
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
+#include "server/pipeline/interact_calls.h"
 
 namespace semsam {
 namespace {
@@ -96,6 +97,7 @@ Engine::Engine(const EngineOptions& options, Segmenter& segmenter, const ImageSt
                         .tenants = options.tenants,
                         .tenant_calls = &TenantQuota::max_background_calls},
                        metrics),
+      interact_streams_(options.interact.max_streams, options.retry_after, metrics),
       cpu_(CpuOptions(options), clock, &cpu_metrics_, &result_metrics_),
       resilient_(segmenter, options.retry_after, metrics),
       worker_(WorkerOptions(options), resilient_, clock, metrics, &worker_metrics_),
@@ -120,6 +122,9 @@ void Engine::PublishCapacities() {
   metrics_.SetCapacity(Bounded::kWordBytes, options_.word_buffer_bytes);
   metrics_.SetCapacity(Bounded::kMaskQueryBytes, options_.sessions.max_mask_query_bytes);
   metrics_.SetCapacity(Bounded::kRecentRequests, options_.requests.max_entries);
+  metrics_.SetCapacity(Bounded::kInteractStreams, options_.interact.max_streams);
+  metrics_.SetCapacity(Bounded::kOpenClicks,
+                       int64_t{options_.interact.max_streams} * options_.interact.max_open_clicks);
   metrics_.SetQueueCapacity(Queue::kDecode, options_.max_segment_calls,
                             options_.max_segment_queries);
   metrics_.SetQueueCapacity(Queue::kEncode, options_.max_queued_images, options_.max_queued_images);
@@ -169,6 +174,10 @@ void Engine::Enter(Phase phase) {
   while (current < phase && !phase_.compare_exchange_weak(current, phase)) {
   }
   metrics_.SetDraining(true);
+  if (phase < Phase::kDraining) return;
+  for (const std::shared_ptr<InteractCalls>& stream : interact_streams_.All()) {
+    stream->Close(Draining());
+  }
 }
 
 void Engine::RefuseSessions() { Enter(Phase::kRefusingSessions); }

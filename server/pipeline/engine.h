@@ -42,6 +42,7 @@
 #include "server/pipeline/image_encoder.h"
 #include "server/pipeline/image_stages.h"
 #include "server/pipeline/image_upload.h"
+#include "server/pipeline/interact_streams.h"
 #include "server/pipeline/metrics_observers.h"
 #include "server/pipeline/model_worker.h"
 #include "server/pipeline/refresh_call.h"
@@ -93,6 +94,8 @@ struct UploadedImage {
   StageTimings timings;
 };
 
+struct InteractSink;  // interact_calls.h
+
 class Engine {
  public:
   static constexpr uint32_t kDefaultPageSize = 50;
@@ -140,6 +143,12 @@ class Engine {
   std::shared_ptr<StreamHandle> GenerateMasks(const GenerateRequest& request, CallLimits limits,
                                               GenerateSink sink);
 
+  // A stream of clicks that answers through `sink`; each click is a segment call with
+  // the default deadline. UNAVAILABLE or RESOURCE_EXHAUSTED, and `sink` is never
+  // called, if there is no place.
+  absl::StatusOr<std::shared_ptr<InteractCalls>> Interact(const TenantId& tenant,
+                                                          InteractSink sink);
+
   // Scores other words for masks that the session got. `done` runs exactly once.
   void RefreshLabels(const RefreshLabelsRequest& request, CallLimits limits, RefreshDone done);
 
@@ -155,6 +164,7 @@ class Engine {
   // live are served as ever.
   void RefuseSessions();
   // The second: uploads and segment calls are UNAVAILABLE, too; what runs goes on.
+  // Interact streams end when what they have open is answered.
   void StartDrain();
 
   // Ends what still waits with UNAVAILABLE, lets the running batch finish and
@@ -242,6 +252,7 @@ class Engine {
   ByteBudget result_budget_;
   CallGate gate_;
   CallGate background_gate_;
+  InteractStreams interact_streams_;
   CpuPool cpu_;
   ResilientSegmenter resilient_;  // the model, as the worker calls it
   ModelWorker worker_;

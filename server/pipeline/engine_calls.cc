@@ -8,6 +8,7 @@
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "server/pipeline/engine.h"
+#include "server/pipeline/interact_calls.h"
 #include "server/pipeline/request_validation.h"
 
 namespace semsam {
@@ -99,6 +100,17 @@ std::shared_ptr<StreamHandle> Engine::Segment(SegmentRequest request, CallLimits
                          std::move(admitted->prompts));
   }
   return call;
+}
+
+absl::StatusOr<std::shared_ptr<InteractCalls>> Engine::Interact(const TenantId& tenant,
+                                                                InteractSink sink) {
+  SEMSAM_RETURN_IF_ERROR(CheckNotDraining());
+  auto stream =
+      std::make_shared<InteractCalls>(*this, interact_streams_, metrics_, tenant, std::move(sink));
+  SEMSAM_RETURN_IF_ERROR(interact_streams_.Add(stream));
+  // A drain that began in between did not know of this stream.
+  if (absl::Status status = CheckNotDraining(); !status.ok()) stream->Close(std::move(status));
+  return stream;
 }
 
 absl::StatusOr<std::shared_ptr<RefreshCall>> Engine::AdmitRefresh(

@@ -27,6 +27,9 @@ absl::Status EngineOptions::Validate(const ModelConfig& config) const {
       {"vocabulary.max_instances", vocabulary.max_instances},
       {"generate.max_points_per_side", generate.max_points_per_side},
       {"generate.max_points_per_chunk", generate.max_points_per_chunk},
+      {"interact.max_streams", interact.max_streams},
+      {"interact.max_open_clicks", interact.max_open_clicks},
+      {"interact.window_bytes", interact.window_bytes},
       {"max_background_calls", max_background_calls},
       {"result_threads", result_threads},
       {"result_buffer_bytes", result_buffer_bytes},
@@ -57,6 +60,9 @@ absl::Status EngineOptions::Validate(const ModelConfig& config) const {
   }
   if (max_deadline < default_deadline) {
     return InvalidField("max_deadline", "must not be below default_deadline");
+  }
+  if (interact.max_age <= absl::ZeroDuration()) {
+    return InvalidField("interact.max_age", "must be positive");
   }
   if (retry_after < absl::ZeroDuration()) {
     return InvalidField("retry_after", "must not be negative");

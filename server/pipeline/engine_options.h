@@ -25,6 +25,14 @@ struct GenerateLimits {
   int max_points_per_chunk = 256;
 };
 
+// Streams of clicks, see interact_calls.h.
+struct InteractLimits {
+  int max_streams = 256;                       // open at a time
+  int max_open_clicks = 16;                    // a stream
+  int64_t window_bytes = int64_t{1} << 20;     // of masks that a stream has on their way
+  absl::Duration max_age = absl::Minutes(30);  // then a stream ends
+};
+
 struct EngineOptions {
   ImageLimits image;
   PromptLimits prompts;
@@ -50,6 +58,7 @@ struct EngineOptions {
 
   VocabularyLimits vocabulary;
   GenerateLimits generate;
+  InteractLimits interact;
   int max_background_calls = 8;                    // of both kinds, under way
   int result_threads = 1;                          // working on those answers
   int64_t result_buffer_bytes = int64_t{1} << 30;  // the model's answers to them

@@ -198,6 +198,7 @@ absl::StatusOr<SegmentMask> SegmentCall::MakeMask(const Candidate& candidate) {
 
 void SegmentCall::Emit(SegmentMask mask) {
   CountSent(mask.size_bytes());
+  mask.last = Exhausted();
   if (summary_.masks_sent == 0) parts().metrics.RecordTimeToFirstMask(Now() - start_);
   ++summary_.masks_sent;
   parts().metrics.RecordMaskBytes(mask.data.size_bytes());

@@ -118,6 +118,7 @@ struct SegmentMask {
   MaskData data;
   MaskLabels labels;
   uint64_t mask_id = 0;  // for RefreshLabels; 0: not kept
+  bool last = false;     // known to be: the end of the call follows at once
 
   int64_t size_bytes() const { return data.size_bytes() + labels.size_bytes(); }
 };

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/flags/flag.h"
+#include "absl/time/time.h"
 #include "server/app/flags/topics.h"
 
 ABSL_FLAG(int64_t, max_image_mib, 64, "MiB of one uploaded image");
@@ -18,6 +19,12 @@ ABSL_FLAG(int, max_word_characters, 64, "Unicode characters a word");
 ABSL_FLAG(int, max_points_per_side, 64, "points of GenerateMasks on a side");
 ABSL_FLAG(int, max_points_per_chunk, 256, "points that GenerateMasks decodes at a time");
 ABSL_FLAG(int, max_instances, 1000, "instances that SegmentVocabulary may be asked for");
+ABSL_FLAG(int, max_interact_streams, 256, "Interact streams open at a time");
+ABSL_FLAG(int, max_open_clicks, 16, "clicks of one Interact stream open at a time");
+ABSL_FLAG(int64_t, interact_window_kib, 1024,
+          "KiB of masks that one Interact stream may have on their way");
+ABSL_FLAG(absl::Duration, max_interact_age, absl::Minutes(30),
+          "time after which an Interact stream ends");
 
 namespace semsam {
 
@@ -33,6 +40,12 @@ void ReadLimitFlags(ServerOptions& options) {
   engine.generate.max_points_per_side = absl::GetFlag(FLAGS_max_points_per_side);
   engine.generate.max_points_per_chunk = absl::GetFlag(FLAGS_max_points_per_chunk);
   engine.vocabulary.max_instances = absl::GetFlag(FLAGS_max_instances);
+  engine.interact.max_streams = absl::GetFlag(FLAGS_max_interact_streams);
+  engine.interact.max_open_clicks = absl::GetFlag(FLAGS_max_open_clicks);
+  constexpr int64_t kMostKib = int64_t{1} << 40;  // no overflow
+  engine.interact.window_bytes =
+      std::clamp<int64_t>(absl::GetFlag(FLAGS_interact_window_kib), 0, kMostKib) << 10;
+  engine.interact.max_age = absl::GetFlag(FLAGS_max_interact_age);
 }
 
 }  // namespace semsam
