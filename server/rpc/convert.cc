@@ -52,31 +52,11 @@ absl::StatusOr<UserPrompt> PromptFromProto(const v1::Prompt& prompt) {
   return out;
 }
 
-absl::StatusOr<SegmentOptions> OptionsFromProto(const v1::SegmentOptions& options) {
-  SegmentOptions out;
-  out.levels.assign(options.levels().begin(), options.levels().end());
-  if (options.has_min_predicted_iou()) out.min_predicted_iou = options.min_predicted_iou();
-  if (options.has_min_stability()) out.min_stability = options.min_stability();
-  if (options.has_max_duplicate_iou()) out.max_duplicate_iou = options.max_duplicate_iou();
-  out.min_region_area_px = options.min_region_area_px();
-  SEMSAM_ASSIGN_OR_RETURN(out.encoding, EncodingFromProto(options.encoding()));
-  SEMSAM_ASSIGN_OR_RETURN(out.resolution, ResolutionFromProto(options.resolution()));
-  out.joint_attention = options.joint_attention();
-  return out;
-}
-
 // What SegmentRequest and SegmentOnceRequest have in common.
 template <typename Request>
 absl::StatusOr<SegmentRequest> PromptsAndOptionsFromProto(const Request& request) {
   SegmentRequest out;
-  out.prompts.reserve(request.prompts_size());
-  for (int i = 0; i < request.prompts_size(); ++i) {
-    absl::StatusOr<UserPrompt> prompt = PromptFromProto(request.prompts(i));
-    if (!prompt.ok()) {
-      return PrependField(std::move(prompt).status(), absl::StrCat("prompts[", i, "]"));
-    }
-    out.prompts.push_back(*std::move(prompt));
-  }
+  SEMSAM_ASSIGN_OR_RETURN(out.prompts, PromptsFromProto(request.prompts()));
   SEMSAM_ASSIGN_OR_RETURN(out.options, OptionsFromProto(request.options()));
   SEMSAM_ASSIGN_OR_RETURN(out.labels, FromProto(request.labels()));
   return out;
@@ -129,6 +109,8 @@ void SetLimits(const EngineOptions& options, v1::Limits& out) {
   SetDuration(options.requests.ttl, *out.mutable_request_id_ttl());
   SetDuration(options.max_deadline, *out.mutable_max_deadline());
   SetDuration(options.sessions.default_ttl, *out.mutable_default_session_ttl());
+  out.set_max_open_clicks(static_cast<uint32_t>(options.interact.max_open_clicks));
+  SetDuration(options.interact.max_age, *out.mutable_max_interact_age());
 }
 
 }  // namespace
@@ -138,6 +120,33 @@ void SetEdgeLimits(int64_t max_message_bytes, absl::Duration max_upload_pause,
   out.set_max_message_bytes(static_cast<uint64_t>(max_message_bytes));
   SetDuration(max_upload_pause, *out.mutable_max_upload_pause());
   SetDuration(min_ping_interval, *out.mutable_min_ping_interval());
+}
+
+absl::StatusOr<std::vector<UserPrompt>> PromptsFromProto(
+    const google::protobuf::RepeatedPtrField<v1::Prompt>& prompts) {
+  std::vector<UserPrompt> out;
+  out.reserve(prompts.size());
+  for (int i = 0; i < prompts.size(); ++i) {
+    absl::StatusOr<UserPrompt> prompt = PromptFromProto(prompts[i]);
+    if (!prompt.ok()) {
+      return PrependField(std::move(prompt).status(), absl::StrCat("prompts[", i, "]"));
+    }
+    out.push_back(*std::move(prompt));
+  }
+  return out;
+}
+
+absl::StatusOr<SegmentOptions> OptionsFromProto(const v1::SegmentOptions& options) {
+  SegmentOptions out;
+  out.levels.assign(options.levels().begin(), options.levels().end());
+  if (options.has_min_predicted_iou()) out.min_predicted_iou = options.min_predicted_iou();
+  if (options.has_min_stability()) out.min_stability = options.min_stability();
+  if (options.has_max_duplicate_iou()) out.max_duplicate_iou = options.max_duplicate_iou();
+  out.min_region_area_px = options.min_region_area_px();
+  SEMSAM_ASSIGN_OR_RETURN(out.encoding, EncodingFromProto(options.encoding()));
+  SEMSAM_ASSIGN_OR_RETURN(out.resolution, ResolutionFromProto(options.resolution()));
+  out.joint_attention = options.joint_attention();
+  return out;
 }
 
 void SetSize(ImageSize size, v1::ImageSize& out) {

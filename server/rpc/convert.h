@@ -7,6 +7,7 @@
 #define SEMSAM_SERVER_RPC_CONVERT_H_
 
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -42,6 +43,9 @@ v1::Mask ToProto(SegmentMask mask);
 v1::SegmentSummary ToProto(const SegmentSummary& summary);
 
 // Parts of several messages.
+absl::StatusOr<std::vector<UserPrompt>> PromptsFromProto(
+    const google::protobuf::RepeatedPtrField<v1::Prompt>& prompts);
+absl::StatusOr<SegmentOptions> OptionsFromProto(const v1::SegmentOptions& options);
 absl::StatusOr<MaskEncoding> EncodingFromProto(v1::MaskEncoding encoding);
 absl::StatusOr<MaskResolution> ResolutionFromProto(v1::MaskResolution resolution);
 void SetSize(ImageSize size, v1::ImageSize& out);

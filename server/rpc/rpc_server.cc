@@ -18,6 +18,7 @@
 #include "server/rpc/background_handlers.h"
 #include "server/rpc/call_scope.h"
 #include "server/rpc/credentials.h"
+#include "server/rpc/interact_handler.h"
 #include "server/rpc/listener.h"
 #include "server/rpc/segment_handlers.h"
 #include "server/rpc/session_handlers.h"
@@ -43,7 +44,8 @@ using RawService =
                             Base::WithRawCallbackMethod_RenewSession<
                                 Base::WithRawCallbackMethod_ListSessions<
                                     Base::WithRawCallbackMethod_AttachImage<
-                                        Base::Service>>>>>>>>>>>>>;
+                                        Base::WithRawCallbackMethod_Interact<
+                                            Base::Service>>>>>>>>>>>>>>;
 
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(
@@ -119,6 +121,9 @@ class Service final : public RawService {
   }
   WriteReactor* GenerateMasks(Context* context, const Bytes* request) override {
     return semsam::GenerateMasks(parts_, *context, *request);
+  }
+  grpc::ServerBidiReactor<Bytes, Bytes>* Interact(Context* context) override {
+    return semsam::Interact(parts_, *context);
   }
 
  private:

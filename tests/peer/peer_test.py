@@ -30,6 +30,7 @@ import peer
 # unittest finds these here.
 from everything_test import BadGridTest, EverythingTest
 from fixture import PeerCase
+from interact_test import BadStreamTest, InteractTest
 from labels_test import LabelTest, RefreshTest, WordlessTest
 from sessions_test import AttachTest, LeaseTest, TenantTest
 from vocabulary_test import BadWordsTest, VocabularyTest
