@@ -13,6 +13,7 @@
 #include "client/convert.h"
 #include "client/convert_scene.h"
 #include "client/health_check.h"
+#include "client/interact_stream.h"
 #include "client/session_calls.h"
 #include "client/status_details.h"
 #include "client/stream_calls.h"
@@ -59,7 +60,7 @@ class Client::Impl {
       -> std::invoke_result_t<Attempt, Stub&, const Request&, CallContext&, int&>;
 
   const ClientOptions& options() const { return options_; }
-  Stub& stub() { return *stub_; }
+  Stub& stub() const { return *stub_; }
 
  private:
   const ClientOptions options_;
@@ -298,6 +299,12 @@ absl::StatusOr<SegmentSummary> Client::Segment(const SegmentRequest& request,
       [&](auto& stub, const auto& sent, CallContext& context, int& delivered) {
         return ReadSegmentStream(stub, sent, on_mask, call.on_progress, context, delivered);
       });
+}
+
+absl::StatusOr<std::unique_ptr<InteractStream>> Client::Interact(const InteractStart& start,
+                                                                 InteractEvents events,
+                                                                 const CallOptions& call) {
+  return OpenInteractStream(impl_->stub(), impl_->options(), start, std::move(events), call);
 }
 
 absl::StatusOr<RefreshLabelsResult> Client::RefreshLabels(const RefreshLabelsRequest& request,

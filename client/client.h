@@ -39,6 +39,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/errors.h"       // IWYU pragma: export
+#include "client/interact.h"     // IWYU pragma: export
 #include "client/mask_codec.h"   // IWYU pragma: export
 #include "client/scene_types.h"  // IWYU pragma: export
 #include "client/types.h"        // IWYU pragma: export
@@ -164,6 +165,12 @@ class Client {
   // Streams masks to `on_mask` as they are ready.
   absl::StatusOr<SegmentSummary> Segment(const SegmentRequest& request, const MaskCallback& on_mask,
                                          const CallOptions& call = {});
+
+  // Opens a stream of clicks. A timeout in `call` bounds the whole stream; without one
+  // it lasts until it is finished or the server ends it.
+  absl::StatusOr<std::unique_ptr<InteractStream>> Interact(const InteractStart& start,
+                                                           InteractEvents events,
+                                                           const CallOptions& call = {});
 
   // All masks in one answer; needs no session when the image comes inline.
   absl::StatusOr<SegmentOnceResult> SegmentOnce(const SegmentOnceRequest& request,

@@ -37,27 +37,11 @@ void SetPrompt(const Prompt& prompt, v1::Prompt& message) {
   message.set_tag(prompt.tag);
 }
 
-absl::Status SetOptions(const PromptOptions& options, v1::SegmentOptions& message) {
-  absl::Status levels = SetLevels(options.levels, *message.mutable_levels());
-  if (!levels.ok()) return levels;
-  if (options.min_region_area_px < 0) {
-    return InvalidField("options.min_region_area_px", "must not be negative");
-  }
-  message.set_min_region_area_px(options.min_region_area_px);
-  if (options.min_predicted_iou) message.set_min_predicted_iou(*options.min_predicted_iou);
-  if (options.min_stability) message.set_min_stability(*options.min_stability);
-  if (options.max_duplicate_iou) message.set_max_duplicate_iou(*options.max_duplicate_iou);
-  message.set_encoding(ToProto(options.encoding));
-  message.set_resolution(ToProto(options.resolution));
-  message.set_joint_attention(options.joint_attention);
-  return absl::OkStatus();
-}
-
 template <typename Request>
 absl::Status SetPromptsAndOptions(const std::vector<Prompt>& prompts, const PromptOptions& options,
                                   Request& message) {
-  for (const Prompt& prompt : prompts) SetPrompt(prompt, *message.add_prompts());
-  return SetOptions(options, *message.mutable_options());
+  ToProto(prompts, *message.mutable_prompts());
+  return ToProto(options, *message.mutable_options());
 }
 
 absl::Duration FromProto(const google::protobuf::Duration& duration) {
@@ -109,6 +93,27 @@ v1::TextMode OnWire(TextMode mode) {
 }
 
 }  // namespace
+
+void ToProto(const std::vector<Prompt>& prompts,
+             google::protobuf::RepeatedPtrField<v1::Prompt>& message) {
+  for (const Prompt& prompt : prompts) SetPrompt(prompt, *message.Add());
+}
+
+absl::Status ToProto(const PromptOptions& options, v1::SegmentOptions& message) {
+  absl::Status levels = SetLevels(options.levels, *message.mutable_levels());
+  if (!levels.ok()) return levels;
+  if (options.min_region_area_px < 0) {
+    return InvalidField("options.min_region_area_px", "must not be negative");
+  }
+  message.set_min_region_area_px(options.min_region_area_px);
+  if (options.min_predicted_iou) message.set_min_predicted_iou(*options.min_predicted_iou);
+  if (options.min_stability) message.set_min_stability(*options.min_stability);
+  if (options.max_duplicate_iou) message.set_max_duplicate_iou(*options.max_duplicate_iou);
+  message.set_encoding(ToProto(options.encoding));
+  message.set_resolution(ToProto(options.resolution));
+  message.set_joint_attention(options.joint_attention);
+  return absl::OkStatus();
+}
 
 absl::Status ToProto(const std::vector<Prompt>& prompts, const PromptOptions& options,
                      v1::SegmentRequest& message) {
@@ -245,6 +250,8 @@ ServerInfo FromProto(const v1::GetServerInfoResponse& message) {
                              .max_word_characters = limits.max_word_characters(),
                              .max_points_per_side = limits.max_points_per_side(),
                              .max_labelled_masks = limits.max_labelled_masks(),
+                             .max_open_clicks = limits.max_open_clicks(),
+                             .max_interact_age = FromProto(limits.max_interact_age()),
                              .request_id_ttl = FromProto(limits.request_id_ttl()),
                              .max_message_bytes = limits.max_message_bytes(),
                              .max_deadline = FromProto(limits.max_deadline()),

@@ -21,6 +21,10 @@ absl::Status ToProto(const std::vector<Prompt>& prompts, const PromptOptions& op
                      v1::SegmentRequest& message);
 absl::Status ToProto(const std::vector<Prompt>& prompts, const PromptOptions& options,
                      v1::SegmentOnceRequest& message);
+// The parts of such a message.
+void ToProto(const std::vector<Prompt>& prompts,
+             google::protobuf::RepeatedPtrField<v1::Prompt>& message);
+absl::Status ToProto(const PromptOptions& options, v1::SegmentOptions& message);
 // Nothing is set where `labels` asks for nothing.
 absl::Status ToProto(const LabelOptions& labels, v1::SegmentRequest& message);
 absl::Status ToProto(const LabelOptions& labels, v1::SegmentOnceRequest& message);

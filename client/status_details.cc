@@ -31,6 +31,11 @@ std::optional<Detail> FindDetail(const absl::Status& status) {
   return detail;
 }
 
+template <typename Detail>
+void SetDetail(const Detail& detail, absl::Status& status) {
+  status.SetPayload(DetailUrl<Detail>(), absl::Cord(detail.SerializeAsString()));
+}
+
 absl::Status WithMessage(const absl::Status& status, const std::string& message) {
   absl::Status copy(status.code(), message);
   status.ForEachPayload(
@@ -60,12 +65,36 @@ absl::Status InvalidField(const std::string& field, const std::string& message) 
   google::rpc::ErrorInfo info;
   info.set_domain(kDomain);
   info.set_reason("INVALID_ARGUMENT_FIELD");
-  status.SetPayload(DetailUrl<google::rpc::ErrorInfo>(), absl::Cord(info.SerializeAsString()));
+  SetDetail(info, status);
   google::rpc::BadRequest bad;
   auto* violation = bad.add_field_violations();
   violation->set_field(field);
   violation->set_description(message);
-  status.SetPayload(DetailUrl<google::rpc::BadRequest>(), absl::Cord(bad.SerializeAsString()));
+  SetDetail(bad, status);
+  return status;
+}
+
+absl::Status FromInteractError(const v1::InteractError& error) {
+  absl::Status status(static_cast<absl::StatusCode>(error.code()), error.message());
+  if (!error.reason().empty()) {
+    google::rpc::ErrorInfo info;
+    info.set_domain(kDomain);
+    info.set_reason(error.reason());
+    if (!error.sha256().empty()) (*info.mutable_metadata())[kDigestKey] = error.sha256();
+    SetDetail(info, status);
+  }
+  if (!error.field().empty()) {
+    google::rpc::BadRequest bad;
+    auto* violation = bad.add_field_violations();
+    violation->set_field(error.field());
+    violation->set_description(error.message());
+    SetDetail(bad, status);
+  }
+  if (error.has_retry_after()) {
+    google::rpc::RetryInfo retry;
+    *retry.mutable_retry_delay() = error.retry_after();
+    SetDetail(retry, status);
+  }
   return status;
 }
 

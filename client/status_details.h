@@ -7,12 +7,16 @@
 
 #include "absl/status/status.h"
 #include "grpcpp/support/status.h"
+#include "semsam/v1/segmentation_service.pb.h"
 
 namespace semsam::client {
 
 // Code and text of `status`, its google.rpc details as payloads, and the path
 // of the offending field in the text. Details that do not parse are left out.
 absl::Status FromGrpcStatus(const grpc::Status& status);
+
+// The same of an error that came in a message.
+absl::Status FromInteractError(const v1::InteractError& error);
 
 // INVALID_ARGUMENT found on this side, shaped as a server's: ErrorField names
 // `field`.

@@ -281,6 +281,8 @@ struct Limits {
   uint32_t max_word_characters = 0;  // Unicode characters
   uint32_t max_points_per_side = 0;  // of GenerateMasks
   uint32_t max_labelled_masks = 0;   // that a session keeps for RefreshLabels
+  uint32_t max_open_clicks = 0;      // of one Interact stream
+  absl::Duration max_interact_age;   // of such a stream
   absl::Duration request_id_ttl;     // how long a repeated request is known as one
   // Zero where the server tells none of these.
   uint64_t max_message_bytes = 0;  // of one message

@@ -332,6 +332,8 @@ Json ToJson(const ServerInfo& info) {
             {"max_word_characters", limits.max_word_characters},
             {"max_points_per_side", limits.max_points_per_side},
             {"max_labelled_masks", limits.max_labelled_masks},
+            {"max_open_clicks", limits.max_open_clicks},
+            {"max_interact_age_s", absl::ToDoubleSeconds(limits.max_interact_age)},
             {"request_id_ttl_s", absl::ToDoubleSeconds(limits.request_id_ttl)},
             {"max_message_bytes", limits.max_message_bytes},
             {"max_deadline_s", absl::ToDoubleSeconds(limits.max_deadline)},

@@ -94,7 +94,9 @@ std::string InfoText(const ServerInfo& info) {
           : "none: the model has no text",
       "\n", "own words     ", info.model.object_words.size(), " of objects, ",
       info.model.part_words.size(), " of parts (@model)\n", "everything    ",
-      limits.max_points_per_side, " points a side at most\n", QuotaText(info.quota));
+      limits.max_points_per_side, " points a side at most\n", "interact      ",
+      limits.max_open_clicks, " clicks open on a stream, which lives ",
+      absl::FormatDuration(limits.max_interact_age), " at most\n", QuotaText(info.quota));
 }
 
 const char* HealthName(HealthStatus status) {

@@ -243,6 +243,8 @@ TEST(GetServerInfoTest, ConvertsEveryField) {
   sent.mutable_limits()->mutable_default_session_ttl()->set_seconds(17);
   sent.mutable_limits()->mutable_max_upload_pause()->set_seconds(18);
   sent.mutable_limits()->mutable_min_ping_interval()->set_seconds(19);
+  sent.mutable_limits()->set_max_open_clicks(15);
+  sent.mutable_limits()->mutable_max_interact_age()->set_seconds(16);
   const auto client = Client::Connect({.target = server.address()});
   ASSERT_TRUE(client.ok()) << client.status();
   const auto info = (*client)->GetServerInfo();
@@ -281,6 +283,8 @@ TEST(GetServerInfoTest, ConvertsEveryField) {
   EXPECT_EQ(info->limits.default_session_ttl, absl::Seconds(17));
   EXPECT_EQ(info->limits.max_upload_pause, absl::Seconds(18));
   EXPECT_EQ(info->limits.min_ping_interval, absl::Seconds(19));
+  EXPECT_EQ(info->limits.max_open_clicks, 15);
+  EXPECT_EQ(info->limits.max_interact_age, absl::Seconds(16));
 }
 
 TEST(CheckHealthTest, FollowsTheServersRecord) {

@@ -34,6 +34,7 @@ class ScriptedService final : public v1::SegmentationService::Service {
   using SegmentWriter = grpc::ServerWriter<v1::SegmentResponse>;
   using VocabularyWriter = grpc::ServerWriter<v1::SegmentVocabularyResponse>;
   using GenerateWriter = grpc::ServerWriter<v1::GenerateMasksResponse>;
+  using InteractPeer = grpc::ServerReaderWriter<v1::InteractResponse, v1::InteractRequest>;
 
   ScriptedService();
 
@@ -57,10 +58,12 @@ class ScriptedService final : public v1::SegmentationService::Service {
       grpc::ServerContext&, const v1::GenerateMasksRequest&, GenerateWriter&)>;
   using RefreshHook =
       std::function<grpc::Status(const v1::RefreshLabelsRequest&, v1::RefreshLabelsResponse&)>;
+  using InteractHook = std::function<grpc::Status(grpc::ServerContext&, InteractPeer&)>;
   void OnSegment(SegmentHook hook);
   void OnVocabulary(VocabularyHook hook);
   void OnGenerate(GenerateHook hook);
   void OnRefresh(RefreshHook hook);
+  void OnInteract(InteractHook hook);
   // Called with the header, before any chunk is read.
   void OnUploadHeader(UploadHook hook);
   // Instead of looking for the image; what it returns ends the call unless it is OK.
@@ -111,6 +114,7 @@ class ScriptedService final : public v1::SegmentationService::Service {
                                  VocabularyWriter* writer) override;
   grpc::Status GenerateMasks(grpc::ServerContext* context, const v1::GenerateMasksRequest* request,
                              GenerateWriter* writer) override;
+  grpc::Status Interact(grpc::ServerContext* context, InteractPeer* peer) override;
 
  private:
   v1::Image AddImage(v1::Session& session, const std::string& sha256)
@@ -129,6 +133,7 @@ class ScriptedService final : public v1::SegmentationService::Service {
   VocabularyHook on_vocabulary_ ABSL_GUARDED_BY(mutex_);
   GenerateHook on_generate_ ABSL_GUARDED_BY(mutex_);
   RefreshHook on_refresh_ ABSL_GUARDED_BY(mutex_);
+  InteractHook on_interact_ ABSL_GUARDED_BY(mutex_);
   UploadHook on_upload_header_ ABSL_GUARDED_BY(mutex_);
   AttachHook on_attach_ ABSL_GUARDED_BY(mutex_);
   int next_id_ ABSL_GUARDED_BY(mutex_) = 1;

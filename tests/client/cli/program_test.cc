@@ -160,6 +160,7 @@ TEST_F(ProgramTest, AnImageAboveTheServersLimitIsNotSent) {
 TEST_F(ProgramTest, InfoShowsTheModelAsTextAndAsJson) {
   server_.service().info.mutable_limits()->set_max_points_per_side(33);
   server_.service().info.mutable_limits()->set_max_words(2000);
+  server_.service().info.mutable_limits()->set_max_open_clicks(17);
   const Outcome text = Run({"info", "--server", server_.address()});
   ASSERT_EQ(text.exit_code, 0) << text.err;
   EXPECT_THAT(text.out, HasSubstr("scripted on cpu"));
@@ -168,6 +169,7 @@ TEST_F(ProgramTest, InfoShowsTheModelAsTextAndAsJson) {
   EXPECT_THAT(text.out, HasSubstr("none: the model has no text"));
   EXPECT_THAT(text.out, HasSubstr("33 points a side"));
   EXPECT_THAT(text.out, Not(HasSubstr("tenant")));
+  EXPECT_THAT(text.out, HasSubstr("17 clicks open on a stream"));
   const Outcome json = Run({"info", "--server", server_.address(), "--json"});
   EXPECT_EQ(nlohmann::json::parse(json.out, nullptr, false)["model"]["name"], "scripted");
   EXPECT_EQ(nlohmann::json::parse(json.out, nullptr, false)["limits"]["max_words"], 2000);
