@@ -44,6 +44,7 @@ class InteractReactor final : public grpc::ServerBidiReactor<grpc::ByteBuffer, g
 
   // Whatever ends the stream in here is kept by gRPC until it has the reactor.
   void Start() {
+    if (!scope_.admission().ok()) return Finish(scope_.End(scope_.admission()));
     absl::StatusOr<std::shared_ptr<InteractCalls>> calls =
         scope_.parts().engine.Interact(scope_.limits().tenant, Sink());
     if (!calls.ok()) return Finish(scope_.End(calls.status()));
@@ -113,9 +114,11 @@ class InteractReactor final : public grpc::ServerBidiReactor<grpc::ByteBuffer, g
     v1::InteractRequest request;
   };
 
-  Incoming Parse(bool read) const {
+  Incoming Parse(bool read) {
     Incoming incoming{.half_closed = !read};
-    if (read) incoming.status = ParseMessage(message_, incoming.request);
+    if (!read) return incoming;
+    scope_.CountReceived(static_cast<int64_t>(message_.Length()));
+    incoming.status = ParseMessage(message_, incoming.request);
     return incoming;
   }
 
@@ -202,6 +205,8 @@ class InteractReactor final : public grpc::ServerBidiReactor<grpc::ByteBuffer, g
   // Without a step the reactor may be gone, and nothing of it is touched.
   void Send(const SendQueue::Step& step) {
     if (step.write != nullptr) {
+      scope_.BeginAnswer();
+      scope_.CountSent(static_cast<int64_t>(step.write->Length()));
       StartWrite(step.write);
     } else if (step.end.has_value()) {
       Finish(scope_.End(*step.end));
