@@ -89,12 +89,12 @@ absl::StatusOr<std::unique_ptr<ServerApp>> ServerApp::Start(const ServerOptions&
                                                             std::unique_ptr<Segmenter> segmenter) {
   SEMSAM_RETURN_IF_ERROR(options.Validate(segmenter->info().config));
   std::unique_ptr<ServerApp> app(new ServerApp(options, std::move(segmenter)));
-  EngineOptions engine = options.engine;
+  EngineOptions engine_options = options.engine;
   if (!options.tenants_file.empty()) {
-    SEMSAM_ASSIGN_OR_RETURN(engine.tenants, ReadTenantsFile(options.tenants_file));
+    SEMSAM_ASSIGN_OR_RETURN(engine_options.tenants, ReadTenantsFile(options.tenants_file));
   }
-  SEMSAM_ASSIGN_OR_RETURN(app->engine_, Engine::Create(engine, *app->segmenter_, *app->stages_,
-                                                       app->clock_, app->metrics_));
+  SEMSAM_ASSIGN_OR_RETURN(app->engine_, Engine::Create(engine_options, *app->segmenter_,
+                                                       *app->stages_, app->clock_, app->metrics_));
   app->ticker_ = std::make_unique<Ticker>(kTickInterval,
                                           [engine = app->engine_.get(), metrics = &app->metrics_] {
                                             engine->Tick();
