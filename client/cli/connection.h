@@ -15,7 +15,7 @@ struct ConnectionFlags {
   bool tls = false;
   std::string ca_file;
   std::string tls_server_name;
-  std::string tenant;                             // empty: the server knows, or there is none
+  std::string tenant;  // empty: the server knows, or there is none
   std::string cert_file;
   std::string key_file;
   std::string token_file;
