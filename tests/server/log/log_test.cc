@@ -1,5 +1,6 @@
 #include "server/log/log.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -28,6 +29,8 @@ class LogTest : public ::testing::Test {
     ASSERT_EQ(pipe(ends), 0);
     reader_ = ends[0];
     writer_ = ends[1];
+    // So that less than a queue of lines fills it, however late the log's thread runs.
+    ASSERT_GT(fcntl(writer_, F_SETPIPE_SZ, 4096), 0);
     StartLog({.format = format, .max_waiting_lines = max_waiting_lines, .fd = writer_});
   }
   void TearDown() override {
