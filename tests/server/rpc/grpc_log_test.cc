@@ -1,6 +1,8 @@
 #include "server/rpc/grpc_log.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <grpc/grpc.h>
 #include <grpc/support/log.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -17,6 +19,8 @@ using ::testing::HasSubstr;
 TEST(GrpcLogTest, WhatGrpcSaysIsALineOfOurs) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+  grpc_init();  // until then it says nothing
   StartLog({.format = LogFormat::kJson, .fd = ends[1]});
   LogWhatGrpcSays();
   gpr_log(GPR_ERROR, "a \"bad\" handshake %d", 7);
@@ -28,6 +32,7 @@ TEST(GrpcLogTest, WhatGrpcSaysIsALineOfOurs) {
   EXPECT_THAT(line, HasSubstr(R"("level":"error","event":"grpc")"));
   EXPECT_THAT(line, HasSubstr(R"("message":"a \"bad\" handshake 7")"));
   EXPECT_THAT(line, HasSubstr("grpc_log_test.cc:"));
+  grpc_shutdown();
   // For the tests after this one.
   StartLog({.fd = STDOUT_FILENO});
 }

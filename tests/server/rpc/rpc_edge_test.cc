@@ -265,8 +265,8 @@ TEST_F(RpcEdgeTest, AnAnswerCarriesItsTraceBeforeIt) {
   EXPECT_EQ(bad.GetServerInitialMetadata().count("traceresponse"), 0);
 }
 
-TEST_F(RpcEdgeTest, AFullQueueRefusesAtOnce) {
-  constexpr int kRefusals = 1000;
+// How fast, tests/soak/soak.py measures.
+TEST_F(RpcEdgeTest, AFullQueueRefusesWhileTheModelIsAtWork) {
   options_.max_segment_calls = 1;
   Start();
   const v1::SegmentRequest request = ClickOnNewImage();
@@ -274,11 +274,8 @@ TEST_F(RpcEdgeTest, AFullQueueRefusesAtOnce) {
   grpc::ClientContext context;
   auto running = stub_->Segment(&context, request);
   decodes_.WaitForCalls(1);
-  std::vector<absl::Duration> took;
-  for (int i = 0; i < kRefusals; ++i) {
-    const absl::Time start = absl::Now();
+  for (int i = 0; i < 100; ++i) {
     const Failure refused = ReadFailure(Segment(request).status);
-    took.push_back(absl::Now() - start);
     ASSERT_EQ(refused.reason, "QUEUE_FULL");
     ASSERT_TRUE(refused.has_retry_delay);
   }
@@ -287,11 +284,6 @@ TEST_F(RpcEdgeTest, AFullQueueRefusesAtOnce) {
   while (running->Read(&response)) {
   }
   EXPECT_TRUE(running->Finish().ok());
-  std::sort(took.begin(), took.end());
-  const absl::Duration median = took[kRefusals / 2];
-  // The tail belongs to whatever else this machine does: it is told, not judged.
-  std::cout << "refusal: p50 " << median << ", p99 " << took[kRefusals * 99 / 100] << "\n";
-  EXPECT_LT(median, absl::Milliseconds(5));
 }
 
 TEST_F(RpcEdgeTest, AServerIsNotReadyBeforeItIsWarm) {
