@@ -22,16 +22,6 @@ constexpr size_t kDigestDigits = 64;
 constexpr size_t kMaxTokens = 10000;
 // Longer ones are not worth hashing.
 constexpr size_t kMaxTokenBytes = 8192;
-constexpr size_t kMaxTenantBytes = 64;
-
-// So that a name may stand in a log, a flag or a metric's label.
-bool IsTenantName(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxTenantBytes &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ||
-                  c == '.';
-         });
-}
 
 bool IsDigest(std::string_view text) {
   return text.size() == kDigestDigits &&
@@ -78,7 +68,7 @@ absl::StatusOr<Authenticator::Tokens> Authenticator::ParseTokens(const std::stri
         absl::StrSplit(content, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
     if (words.empty()) continue;
     if (words.size() != 2) return bad("wants a tenant and the SHA-256 of its token");
-    if (!IsTenantName(words[0])) {
+    if (!IsValidTenantName(words[0])) {
       return bad("a tenant's name has letters, digits, '-', '_' and '.', 64 at most");
     }
     if (!IsDigest(words[1])) return bad("a SHA-256 has 64 hexadecimal digits");
@@ -131,7 +121,7 @@ absl::StatusOr<TenantId> Authenticator::Authenticate(std::optional<std::string_v
     return ByToken(*authorization);
   }
   if (!options_.trust_tenant_metadata || !tenant.has_value()) return TenantId{};
-  if (!IsTenantName(*tenant)) {
+  if (!IsValidTenantName(*tenant)) {
     return Unauthenticated(absl::StrCat("metadata '", kTenantKey, "' is no tenant's name"));
   }
   return TenantId{std::string(*tenant)};

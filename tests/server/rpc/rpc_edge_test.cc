@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <grpcpp/generic/generic_stub.h>
 
-#include <algorithm>
-#include <iostream>
 #include <thread>
 
 #include "model/base/errors.h"
