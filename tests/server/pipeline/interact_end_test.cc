@@ -103,7 +103,9 @@ TEST_F(InteractEndTest, ManyHandsMoveAtOnce) {
       for (uint64_t id = 1; id <= kClicks; ++id) {
         EXPECT_TRUE(stream->Click(At(id, /*latest_wins=*/id % 7 != 0)).ok());
         if (id % 5 == 0) stream->Cancel(id - 1);
-        if (id % 7 == 0) EXPECT_TRUE(log.Wait(id).ok());
+        if (id % 7 == 0) {
+          EXPECT_TRUE(log.Wait(id).ok());
+        }
       }
       EXPECT_TRUE(log.Wait(kClicks).ok()) << "the last is nobody's to overtake";
       if (hand % 2 == 0) {

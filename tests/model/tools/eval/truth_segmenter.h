@@ -15,6 +15,7 @@
 #include "model/image/run_length_sets.h"
 #include "model/image/run_lengths.h"
 #include "model/segmenter.h"
+#include "model/text/prompt_templates.h"
 
 namespace semsam::testing {
 
@@ -138,8 +139,9 @@ class TruthSegmenter final : public Segmenter {
     return absl::NotFoundError("an unknown picture");
   }
 
-  static float Number(const std::string& word) {
-    return static_cast<float>(std::hash<std::string>()(word) % 1000003);
+  // Of a word and of a name that is read as it.
+  static float Number(const std::string& name) {
+    return static_cast<float>(std::hash<std::string>()(PlainTerm(name)) % 1000003);
   }
 
   // Logits as fine as the padded picture: nothing is lost.
