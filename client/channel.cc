@@ -27,8 +27,8 @@ constexpr size_t kMaxChunkBytes = 2 << 20;
 constexpr size_t kMaxMessageBytes = 1 << 30;
 // gRPC's own bound.
 constexpr int kMostAttempts = 5;
-// What a call may have sent and still be made again: the start of an upload.
-constexpr int kRetryBufferBytes = 4 << 20;
+// What a call may have sent and still be made again: a request with its picture in it.
+constexpr int kRetryBufferBytes = 16 << 20;
 
 using Interceptors =
     std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>>;
@@ -61,13 +61,16 @@ int Milliseconds(absl::Duration duration) {
       std::min<int64_t>(absl::ToInt64Milliseconds(duration), std::numeric_limits<int>::max()));
 }
 
-// gRPC's retry policy, in the form that its service configuration has.
+// gRPC's retry policy, in the form that its service configuration has. Calls that send
+// more than one message have none: see retry.h.
 std::string RetryPolicy(const RetryOptions& retry) {
   return absl::StrFormat(
       R"({"methodConfig": [{"name": [{"service": "semsam.v1.SegmentationService"}],
           "retryPolicy": {"maxAttempts": %d, "initialBackoff": "%.3fs", "maxBackoff": "%.3fs",
           "backoffMultiplier": 2,
-          "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]}}]})",
+          "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]}},
+          {"name": [{"service": "semsam.v1.SegmentationService", "method": "UploadImage"},
+                    {"service": "semsam.v1.SegmentationService", "method": "Interact"}]}]})",
       retry.max_attempts, absl::ToDoubleSeconds(retry.initial_backoff),
       absl::ToDoubleSeconds(retry.max_backoff));
 }

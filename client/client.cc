@@ -14,6 +14,7 @@
 #include "client/convert_scene.h"
 #include "client/health_check.h"
 #include "client/interact_stream.h"
+#include "client/retry.h"
 #include "client/session_calls.h"
 #include "client/status_details.h"
 #include "client/stream_calls.h"
@@ -46,6 +47,10 @@ class Client::Impl {
   absl::StatusOr<UploadResult> UploadImage(const std::string& session_id,
                                            std::string_view image_bytes,
                                            const UploadProgress& progress, const CallOptions& call);
+  // Sends the bytes, once.
+  absl::StatusOr<UploadResult> SendImage(const std::string& session_id,
+                                         std::string_view image_bytes, const std::string& sha256,
+                                         const UploadProgress& progress, const CallOptions& call);
   absl::StatusOr<SegmentOnceResult> SegmentOnce(const SegmentOnceRequest& request,
                                                 const CallOptions& call);
   absl::StatusOr<RefreshLabelsResult> RefreshLabels(const RefreshLabelsRequest& request,
@@ -93,7 +98,9 @@ absl::StatusOr<UploadResult> Client::Impl::UploadImage(const std::string& sessio
                                                        std::string_view image_bytes,
                                                        const UploadProgress& progress,
                                                        const CallOptions& call) {
-  const RemainingTime time(call);
+  CallOptions whole = call;
+  if (whole.timeout <= absl::ZeroDuration()) whole.timeout = options_.default_upload_timeout;
+  const RemainingTime time(whole);
   const std::string sha256 = Sha256Hex(image_bytes);
   if (options_.attach_images && server_attaches_ && image_bytes.size() > chunk_bytes_) {
     CallContext context(options_, time.Left(), options_.default_upload_timeout);
@@ -106,7 +113,17 @@ absl::StatusOr<UploadResult> Client::Impl::UploadImage(const std::string& sessio
     }
   }
 
-  CallContext context(options_, time.Left(), options_.default_upload_timeout);
+  return WithRetries(options_.retry, time.Left(), [&](const CallOptions& attempt) {
+    return SendImage(session_id, image_bytes, sha256, progress, attempt);
+  });
+}
+
+absl::StatusOr<UploadResult> Client::Impl::SendImage(const std::string& session_id,
+                                                     std::string_view image_bytes,
+                                                     const std::string& sha256,
+                                                     const UploadProgress& progress,
+                                                     const CallOptions& call) {
+  CallContext context(options_, call, options_.default_upload_timeout);
   v1::UploadImageResponse response;
   const auto writer = stub_->UploadImage(context.get(), &response);
 

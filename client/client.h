@@ -48,7 +48,8 @@ namespace semsam::client {
 
 // Calls that the server refused for now (UNAVAILABLE, RESOURCE_EXHAUSTED), made again
 // within their timeout: after the pause that the server asks for, else after one that
-// doubles, and never where the server says that it cannot help.
+// doubles, and never where the server says that it cannot help. Not the streams of
+// Interact: their caller opens another. An upload begins anew, with its progress.
 struct RetryOptions {
   int max_attempts = 1;  // the first included; 5 at most
   absl::Duration initial_backoff = absl::Milliseconds(100);

@@ -215,7 +215,7 @@ Json ToJson(const LoadReport& report) {
 absl::StatusOr<LoadReport> ParseReport(const std::string& text) {
   try {
     const Json json = Json::parse(text);
-    if (const auto format = json.at("format"); format != kFormat) {
+    if (const Json& format = json.at("format"); format != kFormat) {
       return absl::InvalidArgumentError(
           absl::StrCat("its format is ", format.dump(), ", not \"", kFormat, "\""));
     }

@@ -20,7 +20,7 @@ class AttachReactor final : public UnaryReactor {
     if (absl::Status status = scope().Receive(bytes, request); !status.ok()) return Fail(status);
     scope().parts().engine.AttachImage(
         {.session_id = request.session_id(), .sha256 = request.sha256()}, scope().limits(),
-        [this](absl::StatusOr<UploadedImage> attached) { OnEnd(attached); });
+        [this](const absl::StatusOr<UploadedImage>& attached) { OnEnd(attached); });
   }
 
  private:

@@ -8,6 +8,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -175,14 +176,17 @@ TEST(ConnectTest, TheTokenOfAFileGoesWithEveryCall) {
 class RetryTest : public ::testing::Test {
  protected:
   // Uploads to a server that refuses `refusals` times; how often it was asked.
-  int Upload(int max_attempts, int refusals, grpc::StatusCode code) {
+  int Upload(int max_attempts, int refusals, grpc::StatusCode code, int retry_after_ms = 0) {
     ScriptedServer server;
     const auto asked = std::make_shared<std::atomic<int>>(0);
-    server.service().OnUploadHeader(
-        [asked, refusals, code](const v1::UploadImageHeader&) -> grpc::Status {
-          if (++*asked <= refusals) return {code, "not now"};
-          return grpc::Status::OK;
-        });
+    server.service().OnUploadHeader([asked, refusals,
+                                     refusal = MakeError({.code = code,
+                                                          .message = "not now",
+                                                          .reason = "QUEUE_FULL",
+                                                          .retry_after_ms = retry_after_ms})](
+                                        const v1::UploadImageHeader&) -> grpc::Status {
+      return ++*asked <= refusals ? refusal : grpc::Status::OK;
+    });
     const auto client = Client::Connect({.target = server.address(),
                                          .retry = {.max_attempts = max_attempts,
                                                    .initial_backoff = absl::Milliseconds(1),
@@ -205,8 +209,60 @@ TEST_F(RetryTest, NothingIsRepeatedUnlessAskedFor) {
 TEST_F(RetryTest, WhatIsRefusedForNowIsAskedAgain) {
   EXPECT_EQ(Upload(/*max_attempts=*/3, /*refusals=*/2, grpc::StatusCode::UNAVAILABLE), 3);
   EXPECT_TRUE(uploaded_.ok()) << uploaded_;
-  EXPECT_EQ(Upload(/*max_attempts=*/3, /*refusals=*/1, grpc::StatusCode::RESOURCE_EXHAUSTED), 2);
+  EXPECT_EQ(Upload(/*max_attempts=*/3, /*refusals=*/1, grpc::StatusCode::RESOURCE_EXHAUSTED,
+                   /*retry_after_ms=*/2),
+            2);
   EXPECT_TRUE(uploaded_.ok()) << uploaded_;
+}
+
+TEST_F(RetryTest, WhereWaitingCannotHelpNobodyWaits) {
+  EXPECT_EQ(Upload(/*max_attempts=*/3, /*refusals=*/1, grpc::StatusCode::RESOURCE_EXHAUSTED), 1);
+  EXPECT_TRUE(absl::IsResourceExhausted(uploaded_)) << uploaded_;
+  EXPECT_EQ(Upload(/*max_attempts=*/3, /*refusals=*/1, grpc::StatusCode::RESOURCE_EXHAUSTED,
+                   /*retry_after_ms=*/3'600'000),
+            1)
+      << "the call would be over by then";
+  EXPECT_TRUE(absl::IsResourceExhausted(uploaded_)) << uploaded_;
+}
+
+TEST_F(RetryTest, AStoppedCallWaitsNoLonger) {
+  ScriptedServer server;
+  const auto stop = std::make_shared<std::stop_source>();
+  const auto asked = std::make_shared<std::atomic<int>>(0);
+  server.service().OnUploadHeader([stop, asked](const v1::UploadImageHeader&) {
+    ++*asked;
+    stop->request_stop();
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "not now");
+  });
+  const auto client = Client::Connect({.target = server.address(),
+                                       .retry = {.max_attempts = 3,
+                                                 .initial_backoff = absl::Minutes(1),
+                                                 .max_backoff = absl::Minutes(1)}});
+  ASSERT_TRUE(client.ok()) << client.status();
+  const auto session = (*client)->CreateSession();
+  ASSERT_TRUE(session.ok()) << session.status();
+  const auto uploaded =
+      (*client)->UploadImage(session->session_id, "an image", nullptr, {.stop = stop->get_token()});
+  EXPECT_FALSE(uploaded.ok());
+  EXPECT_EQ(*asked, 1);
+}
+
+TEST_F(RetryTest, ARefusedUnaryCallIsAskedAgain) {
+  ScriptedServer server;
+  const auto asked = std::make_shared<std::atomic<int>>(0);
+  server.service().OnRefresh(
+      [asked](const v1::RefreshLabelsRequest&, const v1::RefreshLabelsResponse&) -> grpc::Status {
+        if (++*asked <= 2) return {grpc::StatusCode::UNAVAILABLE, "not now"};
+        return grpc::Status::OK;
+      });
+  const auto client = Client::Connect({.target = server.address(),
+                                       .retry = {.max_attempts = 3,
+                                                 .initial_backoff = absl::Milliseconds(1),
+                                                 .max_backoff = absl::Milliseconds(10)}});
+  ASSERT_TRUE(client.ok()) << client.status();
+  const auto refreshed = (*client)->RefreshLabels({});
+  EXPECT_TRUE(refreshed.ok()) << refreshed.status();
+  EXPECT_EQ(*asked, 3);
 }
 
 TEST_F(RetryTest, ThereIsAnEndToIt) {

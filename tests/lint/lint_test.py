@@ -46,8 +46,8 @@ class IncludesTest(LintTest):
         self.assert_one(r"model/base/bad.h:1: model/base may not include server/batching/queue.h")
 
     def test_arrow_sideways(self):
-        self.write("server/cache/bad.h", '// why\n  #  include "server/batching/queue.h"\n')
-        self.assert_one(r"server/cache/bad.h:2: server/cache may not include")
+        self.write("server/metrics/bad.h", '// why\n  #  include "server/batching/queue.h"\n')
+        self.assert_one(r"server/metrics/bad.h:2: server/metrics may not include")
 
     def test_arrows_are_followed(self):
         self.write("server/rpc/good.h", '#include "model/base/types.h"\n')
