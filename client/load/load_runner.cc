@@ -139,7 +139,7 @@ LoadRunner::Call LoadRunner::NewCall(size_t session, CallKind kind, size_t index
 }
 
 void LoadRunner::Submit(Call call) {
-  if (ended_ && call.kind != CallKind::kDelete) return Drop(call);
+  if (ended_ && !OutlivesTheRun(call)) return Drop(call);
   if (active_.size() < static_cast<size_t>(options_.max_in_flight)) return Send(call);
   if (call.counted && !call.late) ++results_.of(call.kind).late;
   call.late = true;
@@ -236,7 +236,6 @@ bool LoadRunner::Retry(const Call& call, const CallAnswer& answer) {
       absl::IsUnavailable(answer.status) || client::ErrorRetryAfter(answer.status).has_value();
   if (!invited || call.aborted || call.attempts >= options_.max_attempts) return false;
   const absl::Time again = answer.end + PauseBefore(call.attempts, answer.status);
-  if (again >= end_) return false;
   if (call.counted) ++results_.of(call.kind).retries;
   const uint64_t number = next_number_++;
   retries_[number] = call;
@@ -388,7 +387,7 @@ void LoadRunner::CountInBin(std::vector<int64_t>& bins, absl::Time time) {
 void LoadRunner::EndRun() {
   ended_ = true;
   for (const Call& call : std::exchange(blocked_, {})) {
-    if (call.kind == CallKind::kDelete) {
+    if (OutlivesTheRun(call)) {
       blocked_.push_back(call);
     } else {
       Drop(call);

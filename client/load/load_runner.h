@@ -131,6 +131,11 @@ class LoadRunner {
   // Closed loop: begins to count once every session is ready or has failed.
   void MaybeBeginCounting();
   void SetCountedPart(absl::Time begin);
+  // Whether a call is still made after the end of the run: what tidies up, and what has
+  // been refused before and comes again.
+  static bool OutlivesTheRun(const Call& call) {
+    return call.kind == CallKind::kDelete || call.attempts > 0;
+  }
   bool IsCounted(absl::Time time) const { return time >= begin_ && time < end_; }
   void CountInBin(std::vector<int64_t>& bins, absl::Time time);
 

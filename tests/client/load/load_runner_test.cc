@@ -271,7 +271,7 @@ TEST_F(LoadRunnerTest, ARefusalIsTriedAgainWhenTheServerSays) {
     return absl::OkStatus();
   };
   Start();
-  AdvanceTo(Seconds(90));  // at the end of the run nothing is tried again
+  AdvanceTo(Seconds(90));
   const KindResults& clicks = Of(CallKind::kClick);
   ASSERT_GT(clicks.ok, 0);
   EXPECT_EQ(clicks.ok, std::count_if(attempts.begin(), attempts.end(),
@@ -281,6 +281,28 @@ TEST_F(LoadRunnerTest, ARefusalIsTriedAgainWhenTheServerSays) {
   EXPECT_EQ(clicks.latency.min(), absl::Milliseconds(500)) << "from the first attempt on";
   EXPECT_EQ(clicks.latency.max(), absl::Milliseconds(500));
   EXPECT_EQ(clicks.service.max(), absl::ZeroDuration());
+}
+
+TEST_F(LoadRunnerTest, WhatIsRefusedRightBeforeTheEndIsTriedAgainAfterIt) {
+  options_.max_attempts = 2;
+  options_.sessions_per_s = 5;
+  options_.clicks_per_session = 1;
+  std::map<size_t, int> attempts;  // by session, which has one click
+  target_.policy = [&attempts](const CallRequest& request) -> std::optional<absl::Status> {
+    if (IsClick(request) && ++attempts[request.session] == 1) return Refusal(900);
+    return absl::OkStatus();
+  };
+  Start();
+  AdvanceTo(Seconds(102));
+  ASSERT_TRUE(runner_->done());
+  const KindResults& clicks = Of(CallKind::kClick);
+  EXPECT_EQ(clicks.failed, 0);
+  EXPECT_EQ(clicks.ok, attempts.size());
+  const auto calls = target_.calls();
+  EXPECT_TRUE(std::any_of(calls.begin(), calls.end(), [this](const auto& call) {
+    return IsClick(call->request()) && call->sent() > start_ + Seconds(100);
+  }));
+  ExpectThatNoCallIsUnaccounted();
 }
 
 TEST_F(LoadRunnerTest, ARefusalThatInvitesNobodyIsFinal) {
