@@ -234,6 +234,12 @@ struct WeightedMeanArgs {
   float epsilon = 0;
 };
 
+// A tensor [outer, channels, inner] of which each channel has a range of its own.
+struct ChannelShape {
+  int64_t channels = 0;
+  int64_t inner = 1;
+};
+
 struct Kernels {
   const char* isa;      // "avx512", "avx2", "generic"
   int64_t panel_width;  // columns that LinearArgs::panels interleaves
@@ -273,6 +279,23 @@ struct Kernels {
   // Over panels of panel_width channels, the last one perhaps not whole.
   void (*weighted_mean)(const WeightedMeanArgs& args, int64_t panel_begin, int64_t panel_end);
   void (*refine_boxes)(const RefineBoxesArgs& args, int64_t begin, int64_t end);
+  // Half precision, rounded to nearest even; what is too large for it becomes its
+  // largest number. False, and `y` means nothing, if a number is not finite.
+  bool (*to_half)(const float* x, int64_t n, uint16_t* y);
+  // Of what to_half wrote; any other bits give finite numbers, too.
+  void (*from_half)(const uint16_t* x, int64_t n, float* y);
+  // low[c], high[c] with channel c of x [outer, channels, inner] taken in. False, and
+  // they mean nothing, if a number is not finite.
+  bool (*channel_range)(const float* x, int64_t outer, const ChannelShape& shape, float* low,
+                        float* high);
+  // x * factors[c] as the nearest integer, its low 8 bits; |x * factors[c]| < 2^22.
+  void (*to_bytes)(const float* x, int64_t outer, const ChannelShape& shape, const float* factors,
+                   uint8_t* y);
+  // x * scales[c].
+  void (*from_signed_bytes)(const int8_t* x, int64_t outer, const ChannelShape& shape,
+                            const float* scales, float* y);
+  void (*from_unsigned_bytes)(const uint8_t* x, int64_t outer, const ChannelShape& shape,
+                              const float* scales, float* y);
   // Independent multiply-adds in registers, for measuring a core's peak; returns
   // how many floating-point operations it did.
   double (*multiply_add)(int64_t iterations);
