@@ -8,9 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
+#include "server/cache/sha256.h"
 #include "server/pipeline/engine.h"
 #include "server/pipeline/image_field.h"
-#include "server/pipeline/sha256.h"
 
 namespace semsam {
 

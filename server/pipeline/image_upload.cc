@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
-#include "server/pipeline/sha256.h"
+#include "server/cache/sha256.h"
 
 namespace semsam {
 namespace {

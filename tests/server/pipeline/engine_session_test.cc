@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "model/base/errors.h"
-#include "server/pipeline/sha256.h"
+#include "server/cache/sha256.h"
 #include "tests/fakes/metric_value.h"
 #include "tests/server/pipeline/call_log.h"
 #include "tests/server/pipeline/engine_fixture.h"

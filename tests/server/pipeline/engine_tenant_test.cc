@@ -3,7 +3,7 @@
 
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
-#include "server/pipeline/sha256.h"
+#include "server/cache/sha256.h"
 #include "tests/fakes/metric_value.h"
 #include "tests/server/pipeline/call_log.h"
 #include "tests/server/pipeline/engine_fixture.h"

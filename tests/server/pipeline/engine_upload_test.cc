@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "model/base/errors.h"
-#include "server/pipeline/sha256.h"
+#include "server/cache/sha256.h"
 #include "tests/fakes/metric_value.h"
 #include "tests/server/pipeline/engine_fixture.h"
 

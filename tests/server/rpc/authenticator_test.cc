@@ -11,7 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "model/base/errors.h"
-#include "server/pipeline/sha256.h"
+#include "server/cache/sha256.h"
 
 namespace semsam {
 namespace {

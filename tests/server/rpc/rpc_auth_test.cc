@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
-#include "server/pipeline/sha256.h"
+#include "server/cache/sha256.h"
 #include "tests/server/rpc/health_of.h"
 #include "tests/server/rpc/rpc_fixture.h"
 

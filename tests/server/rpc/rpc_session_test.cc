@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "server/pipeline/sha256.h"
+#include "server/cache/sha256.h"
 #include "tests/server/rpc/rpc_fixture.h"
 
 namespace semsam {

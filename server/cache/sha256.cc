@@ -1,4 +1,4 @@
-#include "server/pipeline/sha256.h"
+#include "server/cache/sha256.h"
 
 #include <openssl/sha.h>
 

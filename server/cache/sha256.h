@@ -1,5 +1,5 @@
-#ifndef SEMSAM_SERVER_PIPELINE_SHA256_H_
-#define SEMSAM_SERVER_PIPELINE_SHA256_H_
+#ifndef SEMSAM_SERVER_CACHE_SHA256_H_
+#define SEMSAM_SERVER_CACHE_SHA256_H_
 
 #include <string>
 #include <string_view>
@@ -17,4 +17,4 @@ absl::StatusOr<std::string> CleanSha256(std::string hex, std::string_view field)
 
 }  // namespace semsam
 
-#endif  // SEMSAM_SERVER_PIPELINE_SHA256_H_
+#endif  // SEMSAM_SERVER_CACHE_SHA256_H_
