@@ -32,6 +32,22 @@ class Embedding {
   virtual ImageSize network_size() const = 0;
 };
 
+// How the numbers of an embedding are kept outside the model.
+enum class StorageFormat {
+  kFp32,  // as computed
+  kFp16,  // half the bytes
+  kInt8,  // a quarter, with a scale a channel
+};
+
+// An embedding as bytes: what a cache tier keeps in host memory, on disk or on another
+// machine. Only a model of the same digest can read it back.
+struct StoredEmbedding {
+  StorageFormat format = StorageFormat::kFp32;
+  std::string model_digest;  // ModelInfo::digest
+  ImageSize network_size;    // px, unpadded, network frame
+  std::string bytes;         // laid out by the segmenter; little endian
+};
+
 // Prompts on one image that are answered together.
 struct DecodeRequest {
   std::shared_ptr<const Embedding> embedding;
@@ -100,8 +116,9 @@ struct ModelInfo {
   ModelVocabulary vocabulary = {};
 };
 
-// Thread-safety: info() is constant and ScoreLabels may be called at any time from
-// any thread; the other calls from any thread, one at a time a Segmenter.
+// Thread-safety: info() is constant, and ScoreLabels, EmbeddingBytes and Store may be
+// called at any time from any thread; the other calls from any thread, one at a time a
+// Segmenter.
 //
 // Errors of any call: RESOURCE_EXHAUSTED where the device has no memory for it (as a
 // whole: less may fit), INTERNAL where the model failed.
@@ -116,6 +133,19 @@ class Segmenter {
   // that fails does not fail the others.
   virtual std::vector<absl::StatusOr<std::shared_ptr<const Embedding>>> Encode(
       absl::Span<const Rgb8Image* const> images) = 0;
+
+  // Memory that the embedding of an image of this size (px, network frame) will take:
+  // its size_bytes(). Any thread, at any time.
+  virtual int64_t EmbeddingBytes(ImageSize network_size) const = 0;
+
+  // `embedding` as bytes; copies from the device, which may wait for what runs there.
+  // Any thread, at any time. INVALID_ARGUMENT for another model's embedding.
+  virtual absl::StatusOr<StoredEmbedding> Store(const Embedding& embedding,
+                                                StorageFormat format) const = 0;
+
+  // The embedding that Store made `stored` from: exact with kFp32, else rounded.
+  // INVALID_ARGUMENT for another model's, or for bytes that are not what Store wrote.
+  virtual absl::StatusOr<std::shared_ptr<const Embedding>> Load(const StoredEmbedding& stored) = 0;
 
   // Decodes prompts of different images and sizes in one call, no padding. One
   // result a request, in order; a request that fails (unknown level, foreign

@@ -11,46 +11,17 @@
 #include "absl/strings/str_cat.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
+#include "model/net/embedding_storage.h"
 #include "model/net/load_model.h"
 #include "model/net/prompt_tensors.h"
 #include "model/net/score_labels.h"
+#include "model/net/torch_embedding.h"
 #include "model/net/vocabulary_run.h"
 #include "model/torch/catch.h"
 #include "model/torch/runtime.h"
 
 namespace semsam {
 namespace {
-
-class TorchEmbedding final : public Embedding {
- public:
-  // `values` [layers, T, C] is what the decoder's ProjectValues gave, or undefined.
-  TorchEmbedding(const void* owner, ImageFeatures features, ImageSize network, ImageSize padded,
-                 at::Tensor values = {})
-      : owner_(owner),
-        features_(std::move(features)),
-        values_(std::move(values)),
-        network_(network),
-        padded_(padded) {}
-
-  int64_t size_bytes() const override {
-    return features_.size_bytes() +
-           (values_.defined() ? static_cast<int64_t>(values_.nbytes()) : 0);
-  }
-  ImageSize network_size() const override { return network_; }
-
-  // The segmenter that made it: features of another model mean nothing.
-  const void* owner() const { return owner_; }
-  const ImageFeatures& features() const { return features_; }
-  const at::Tensor& values() const { return values_; }
-  ImageSize padded_size() const { return padded_; }
-
- private:
-  const void* owner_;
-  ImageFeatures features_;
-  at::Tensor values_;
-  ImageSize network_;
-  ImageSize padded_;
-};
 
 using EncodeResult = absl::StatusOr<std::shared_ptr<const Embedding>>;
 using DecodeResults = std::vector<absl::StatusOr<DecodeResult>>;
@@ -63,6 +34,12 @@ class TorchSegmenter final : public Segmenter {
   const ModelInfo& info() const override { return info_; }
 
   std::vector<EncodeResult> Encode(absl::Span<const Rgb8Image* const> images) override;
+  int64_t EmbeddingBytes(ImageSize network_size) const override {
+    return FeatureBytes(*model_.network, network_size);
+  }
+  absl::StatusOr<StoredEmbedding> Store(const Embedding& embedding,
+                                        StorageFormat format) const override;
+  absl::StatusOr<std::shared_ptr<const Embedding>> Load(const StoredEmbedding& stored) override;
   DecodeResults Decode(absl::Span<const DecodeRequest> requests) override;
   absl::StatusOr<std::shared_ptr<const Embedding>> ProjectValues(
       const std::shared_ptr<const Embedding>& embedding) override;
@@ -164,6 +141,34 @@ absl::StatusOr<const TorchEmbedding*> TorchSegmenter::Own(const Embedding* embed
     return InvalidField("embedding", "was not made by this model");
   }
   return own;
+}
+
+absl::StatusOr<StoredEmbedding> TorchSegmenter::Store(const Embedding& embedding,
+                                                      StorageFormat format) const {
+  SEMSAM_ASSIGN_OR_RETURN(const TorchEmbedding* own, Own(&embedding));
+  return CatchTorch([&]() -> absl::StatusOr<StoredEmbedding> {
+    c10::InferenceMode inference;
+    // Projected values follow from the rest, and would make it several times as large.
+    SEMSAM_ASSIGN_OR_RETURN(std::string bytes,
+                            PackFeatures(own->features(), own->network_size(), format));
+    return StoredEmbedding{.format = format,
+                           .model_digest = info_.digest,
+                           .network_size = own->network_size(),
+                           .bytes = std::move(bytes)};
+  });
+}
+
+absl::StatusOr<std::shared_ptr<const Embedding>> TorchSegmenter::Load(
+    const StoredEmbedding& stored) {
+  if (stored.model_digest != info_.digest) {
+    return InvalidField("stored.model_digest", "is that of another model");
+  }
+  return CatchTorch([&]() -> absl::StatusOr<std::shared_ptr<const Embedding>> {
+    c10::InferenceMode inference;
+    SEMSAM_ASSIGN_OR_RETURN(ImageFeatures features, UnpackFeatures(*model_.network, stored));
+    return std::make_shared<TorchEmbedding>(this, std::move(features), stored.network_size,
+                                            PaddedSize(info_.config, stored.network_size));
+  });
 }
 
 absl::Status TorchSegmenter::CheckRequest(const DecodeRequest& request) const {

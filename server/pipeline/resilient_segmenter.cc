@@ -122,6 +122,22 @@ absl::StatusOr<DecodeResult> ResilientSegmenter::DecodeInHalves(const DecodeRequ
   return result;
 }
 
+int64_t ResilientSegmenter::EmbeddingBytes(ImageSize network_size) const {
+  return model_.EmbeddingBytes(network_size);
+}
+
+absl::StatusOr<StoredEmbedding> ResilientSegmenter::Store(const Embedding& embedding,
+                                                          StorageFormat format) const {
+  return model_.Store(embedding, format);
+}
+
+absl::StatusOr<std::shared_ptr<const Embedding>> ResilientSegmenter::Load(
+    const StoredEmbedding& stored) {
+  auto embedding = model_.Load(stored);
+  if (!embedding.ok()) return ForClient(std::move(embedding).status());
+  return embedding;
+}
+
 absl::StatusOr<std::shared_ptr<const Embedding>> ResilientSegmenter::ProjectValues(
     const std::shared_ptr<const Embedding>& embedding) {
   auto projected = model_.ProjectValues(embedding);

@@ -12,6 +12,7 @@
 #ifndef SEMSAM_SERVER_PIPELINE_RESILIENT_SEGMENTER_H_
 #define SEMSAM_SERVER_PIPELINE_RESILIENT_SEGMENTER_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,6 +38,10 @@ class ResilientSegmenter final : public Segmenter {
       absl::Span<const Rgb8Image* const> images) override;
   std::vector<absl::StatusOr<DecodeResult>> Decode(
       absl::Span<const DecodeRequest> requests) override;
+  int64_t EmbeddingBytes(ImageSize network_size) const override;
+  absl::StatusOr<StoredEmbedding> Store(const Embedding& embedding,
+                                        StorageFormat format) const override;
+  absl::StatusOr<std::shared_ptr<const Embedding>> Load(const StoredEmbedding& stored) override;
   absl::StatusOr<std::shared_ptr<const Embedding>> ProjectValues(
       const std::shared_ptr<const Embedding>& embedding) override;
   absl::StatusOr<std::vector<float>> EncodeText(absl::Span<const std::string> terms,

@@ -46,6 +46,12 @@ const FakeEmbedding* OwnEmbedding(const Embedding* embedding, const int* maker) 
 
 absl::Status ForeignEmbedding() { return absl::InvalidArgumentError("a foreign embedding"); }
 
+std::string StoredText(const std::string& digest, StorageFormat format, ImageSize network,
+                       int64_t bytes) {
+  return absl::StrCat("fake embedding of ", digest, ", format ", static_cast<int>(format), ", ",
+                      network.height, "x", network.width, ", ", bytes, " bytes");
+}
+
 // Signs from a 64-bit generator (splitmix64) that the word seeds: unit norm.
 std::vector<float> WordVector(std::string_view word, int size) {
   uint64_t state = 1469598103934665603u;  // FNV-1a
@@ -290,6 +296,41 @@ std::vector<int> FakeSegmenter::text_batches() const {
 int FakeSegmenter::encoded_terms() const {
   MutexLock lock(mutex_);
   return std::accumulate(text_batches_.begin(), text_batches_.end(), 0);
+}
+
+int64_t FakeSegmenter::EmbeddingBytes(ImageSize /*network_size*/) const {
+  return options_.embedding_bytes;
+}
+
+absl::StatusOr<StoredEmbedding> FakeSegmenter::Store(const Embedding& embedding,
+                                                     StorageFormat format) const {
+  ++stores_;
+  if (options_.on_store) {
+    const absl::Status status = options_.on_store();
+    if (!status.ok()) return Copy(status);
+  }
+  if (OwnEmbedding(&embedding, identity_.get()) == nullptr) return ForeignEmbedding();
+  return StoredEmbedding{
+      .format = format,
+      .model_digest = info_.digest,
+      .network_size = embedding.network_size(),
+      .bytes = StoredText(info_.digest, format, embedding.network_size(), embedding.size_bytes())};
+}
+
+absl::StatusOr<std::shared_ptr<const Embedding>> FakeSegmenter::Load(
+    const StoredEmbedding& stored) {
+  const CallGuard guard(*this);
+  if (options_.on_load) {
+    const absl::Status status = options_.on_load();
+    if (!status.ok()) return Copy(status);
+  }
+  if (stored.bytes !=
+      StoredText(info_.digest, stored.format, stored.network_size, options_.embedding_bytes)) {
+    return absl::InvalidArgumentError("not what Store wrote");
+  }
+  ++loads_;
+  return std::make_shared<const FakeEmbedding>(identity_, stored.network_size,
+                                               options_.embedding_bytes);
 }
 
 absl::StatusOr<std::shared_ptr<const Embedding>> FakeSegmenter::ProjectValues(

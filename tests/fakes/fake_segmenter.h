@@ -57,6 +57,9 @@ struct FakeSegmenterOptions {
   std::function<absl::Status()> on_decode;
   std::function<absl::Status()> on_text;
   std::function<absl::Status()> on_vocabulary;
+  std::function<absl::Status()> on_load;
+  // The same for Store, on whichever thread stores.
+  std::function<absl::Status()> on_store;
   // Runs in each Decode after on_decode, with the prompts of its largest request.
   std::function<void(int prompts)> on_prompts;
 };
@@ -73,6 +76,12 @@ class FakeSegmenter final : public Segmenter {
   std::vector<absl::StatusOr<DecodeResult>> Decode(
       absl::Span<const DecodeRequest> requests) override;
 
+  int64_t EmbeddingBytes(ImageSize network_size) const override;
+  // Text that says whose embedding it is, of which format and of what size.
+  absl::StatusOr<StoredEmbedding> Store(const Embedding& embedding,
+                                        StorageFormat format) const override;
+  absl::StatusOr<std::shared_ptr<const Embedding>> Load(const StoredEmbedding& stored) override;
+
   absl::StatusOr<std::shared_ptr<const Embedding>> ProjectValues(
       const std::shared_ptr<const Embedding>& embedding) override;
   absl::StatusOr<std::vector<float>> EncodeText(absl::Span<const std::string> terms,
@@ -87,6 +96,9 @@ class FakeSegmenter final : public Segmenter {
   static double DiscRadius(int level);
 
   int encoded_images() const { return encoded_images_; }
+  // Embeddings that came out of Load, and calls of Store.
+  int loads() const { return loads_; }
+  int stores() const { return stores_; }
   int decoded_requests() const { return decoded_requests_; }
   // Calls that began while another was running; must stay 0.
   int overlapping_calls() const { return overlapping_calls_; }
@@ -118,6 +130,8 @@ class FakeSegmenter final : public Segmenter {
   std::atomic<int> overlapping_calls_{0};
   std::atomic<int> encoded_images_{0};
   std::atomic<int> decoded_requests_{0};
+  std::atomic<int> loads_{0};
+  mutable std::atomic<int> stores_{0};
   mutable std::atomic<int> scored_queries_{0};
   std::atomic<int> vocabulary_runs_{0};
   std::atomic<int> projections_{0};

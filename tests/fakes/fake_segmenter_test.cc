@@ -46,5 +46,26 @@ TEST(FakeSegmenter, RemembersItsBatches) {
   EXPECT_EQ(most_prompts, 2);
 }
 
+TEST(FakeSegmenter, LoadsWhatOneLikeItStored) {
+  FakeSegmenter maker;
+  FakeSegmenter other;
+  const auto embedding = EncodeOne(maker);
+  ASSERT_NE(embedding, nullptr);
+  EXPECT_FALSE(other.Store(*embedding, StorageFormat::kFp16).ok()) << "not its own";
+  absl::StatusOr<StoredEmbedding> stored = maker.Store(*embedding, StorageFormat::kFp16);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  EXPECT_EQ(stored->format, StorageFormat::kFp16);
+  EXPECT_EQ(stored->model_digest, maker.info().digest);
+  const auto loaded = other.Load(*stored);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ((*loaded)->size_bytes(), other.EmbeddingBytes(embedding->network_size()));
+  EXPECT_EQ((*loaded)->network_size(), embedding->network_size());
+  EXPECT_TRUE(other.ProjectValues(*loaded).ok()) << "now its own";
+  stored->bytes += "x";
+  EXPECT_TRUE(absl::IsInvalidArgument(other.Load(*stored).status()));
+  EXPECT_EQ(maker.stores(), 1);
+  EXPECT_EQ(other.loads(), 1);
+}
+
 }  // namespace
 }  // namespace semsam

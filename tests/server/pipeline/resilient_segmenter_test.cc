@@ -51,6 +51,18 @@ class SmallDevice final : public Segmenter {
     return fake_.Decode(requests);
   }
 
+  int64_t EmbeddingBytes(ImageSize network_size) const override {
+    return fake_.EmbeddingBytes(network_size);
+  }
+  absl::StatusOr<StoredEmbedding> Store(const Embedding& embedding,
+                                        StorageFormat format) const override {
+    return fake_.Store(embedding, format);
+  }
+  absl::StatusOr<std::shared_ptr<const Embedding>> Load(
+      const StoredEmbedding& /*stored*/) override {
+    return NoMemory();
+  }
+
   absl::StatusOr<std::shared_ptr<const Embedding>> ProjectValues(
       const std::shared_ptr<const Embedding>& /*embedding*/) override {
     return NoMemory();
@@ -227,6 +239,7 @@ TEST_F(ResilientSegmenterTest, WordsAreHalvedToo) {
 TEST_F(ResilientSegmenterTest, WhatCannotBeHalvedIsRefusedInOurWords) {
   Start(/*room=*/2);
   ExpectMemoryFull(segmenter_->ProjectValues(embedding_).status());
+  ExpectMemoryFull(segmenter_->Load({}).status());
   ExpectMemoryFull(segmenter_->SegmentVocabulary({VocabularyRequest{}})[0].status());
   ExpectMemoryFull(
       segmenter_->EncodeText(std::vector<std::string>(6, "cat"), TextMode::kPlain).status());

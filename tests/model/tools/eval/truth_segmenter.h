@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "model/data/sample.h"
 #include "model/image/run_length_sets.h"
 #include "model/image/run_lengths.h"
@@ -59,6 +61,27 @@ class TruthSegmenter final : public Segmenter {
       results.push_back(Recognise(*image));
     }
     return results;
+  }
+
+  int64_t EmbeddingBytes(ImageSize /*network_size*/) const override { return 1; }
+
+  // Stored is which picture it was.
+  absl::StatusOr<StoredEmbedding> Store(const Embedding& embedding,
+                                        StorageFormat format) const override {
+    const auto& known = static_cast<const Known&>(embedding);
+    return StoredEmbedding{.format = format,
+                           .model_digest = info_.digest,
+                           .network_size = known.sample.size,
+                           .bytes = absl::StrCat(known.index)};
+  }
+
+  absl::StatusOr<std::shared_ptr<const Embedding>> Load(const StoredEmbedding& stored) override {
+    const Guard guard(*this);
+    size_t index = 0;
+    if (!absl::SimpleAtoi(stored.bytes, &index) || index >= samples_->size()) {
+      return absl::InvalidArgumentError("stored.bytes: no known picture");
+    }
+    return Remember(index);
   }
 
   // The true masks that hold the centre of a prompt, the smallest surest; a box: the one
@@ -111,6 +134,7 @@ class TruthSegmenter final : public Segmenter {
 
  private:
   struct Known final : Embedding {
+    size_t index = 0;  // of samples_
     Sample sample;
     int64_t size_bytes() const override { return 1; }
     ImageSize network_size() const override { return sample.size; }
@@ -130,13 +154,17 @@ class TruthSegmenter final : public Segmenter {
   };
 
   absl::StatusOr<std::shared_ptr<const Embedding>> Recognise(const Rgb8Image& image) const {
-    for (const LoadedSample& loaded : *samples_) {
-      if (loaded.picture.pixels != image.pixels) continue;
-      auto known = std::make_shared<Known>();
-      known->sample = loaded.sample;
-      return known;
+    for (size_t i = 0; i < samples_->size(); ++i) {
+      if ((*samples_)[i].picture.pixels == image.pixels) return Remember(i);
     }
     return absl::NotFoundError("an unknown picture");
+  }
+
+  std::shared_ptr<const Embedding> Remember(size_t index) const {
+    auto known = std::make_shared<Known>();
+    known->index = index;
+    known->sample = (*samples_)[index].sample;
+    return known;
   }
 
   // Of a word and of a name that is read as it.
