@@ -27,6 +27,7 @@
 #include "model/tools/bench/flop.h"
 #include "model/tools/bench/measure.h"
 #include "model/tools/bench/side.h"
+#include "model/tools/bench/storage_bench.h"
 #include "model/tools/bench/words_bench.h"
 #include "model/torch/catch.h"
 #include "model/torch/runtime.h"
@@ -44,6 +45,10 @@ ABSL_FLAG(int, words, 0,
           "instead: relabel 64 masks with this many known words, and encode words; needs weights "
           "with text, e.g. default");
 ABSL_FLAG(int, encode_words, 4, "with --words: how many words are encoded, 81 phrases each");
+ABSL_FLAG(std::vector<std::string>, storage, {},
+          "instead: store and load the embeddings of these pictures in every format, and compare "
+          "the masks of a grid of clicks");
+ABSL_FLAG(int, storage_points, 8, "with --storage: points on a side of the grid");
 ABSL_FLAG(std::string, json, "", "also write the figures here");
 
 namespace semsam::bench {
@@ -57,6 +62,8 @@ struct Options {
   int blocks = 5;
   int words = 0;
   int encode_words = 4;
+  std::vector<std::string> storage;
+  int storage_points = 8;
   std::string json;
 };
 
@@ -67,6 +74,8 @@ absl::StatusOr<Options> ReadFlags() {
                   .blocks = absl::GetFlag(FLAGS_blocks),
                   .words = absl::GetFlag(FLAGS_words),
                   .encode_words = absl::GetFlag(FLAGS_encode_words),
+                  .storage = absl::GetFlag(FLAGS_storage),
+                  .storage_points = absl::GetFlag(FLAGS_storage_points),
                   .json = absl::GetFlag(FLAGS_json)};
   if (options.size < 64 || options.size > 2048) {
     return absl::InvalidArgumentError("--size must be 64 to 2048");
@@ -77,6 +86,9 @@ absl::StatusOr<Options> ReadFlags() {
   if (options.words < 0 || options.words > 2000 || options.encode_words < 1 ||
       options.encode_words > 2000) {
     return absl::InvalidArgumentError("--words and --encode_words must be at most 2000");
+  }
+  if (options.storage_points < 1 || options.storage_points > 64) {
+    return absl::InvalidArgumentError("--storage_points must be 1 to 64");
   }
   if (options.blocks < 1) return absl::InvalidArgumentError("--blocks must be positive");
   for (const std::string& text : absl::GetFlag(FLAGS_clicks)) {
@@ -220,22 +232,31 @@ absl::StatusOr<std::vector<Comparison>> RunComparisons(const Options& options, c
   return rows;
 }
 
-absl::Status WriteJson(const std::string& path, const Options& options, const Peaks& peaks,
-                       const std::vector<Comparison>& rows) {
+// What every run says of itself.
+nlohmann::json Circumstances(const Options& options, const Peaks& peaks) {
   const TorchRuntimeInfo torch = DescribeTorch();
-  nlohmann::json document = {{"weights", options.weights},
-                             {"size", options.size},
-                             {"blas", torch.blas},
-                             {"isa", torch.isa},
-                             {"kernels", ops::cpu::BestKernels().isa},
-                             {"threads", torch.threads},
-                             {"fma_gflops", peaks.fma_gflops},
-                             {"product_gflops", peaks.product_gflops},
-                             {"copy_gb_s", peaks.copy_gb_s}};
-  for (const Comparison& row : rows) document["rows"].push_back(ToJson(row));
+  return {{"weights", options.weights},
+          {"size", options.size},
+          {"blas", torch.blas},
+          {"isa", torch.isa},
+          {"kernels", ops::cpu::BestKernels().isa},
+          {"threads", torch.threads},
+          {"fma_gflops", peaks.fma_gflops},
+          {"product_gflops", peaks.product_gflops},
+          {"copy_gb_s", peaks.copy_gb_s}};
+}
+
+absl::Status WriteFile(const std::string& path, const nlohmann::json& document) {
   std::ofstream file(path);
   file << document.dump(2) << "\n";
   return file.good() ? absl::OkStatus() : absl::UnavailableError("cannot write " + path);
+}
+
+absl::Status WriteJson(const std::string& path, const Options& options, const Peaks& peaks,
+                       const std::vector<Comparison>& rows) {
+  nlohmann::json document = Circumstances(options, peaks);
+  for (const Comparison& row : rows) document["rows"].push_back(ToJson(row));
+  return WriteFile(path, document);
 }
 
 // Relabelling must cost less than this share of decoding the masks again.
@@ -260,13 +281,31 @@ absl::Status RunWords(const Options& options, const Peaks& peaks) {
               : absl::OkStatus();
 }
 
+absl::Status RunStorage(const Options& options, const Peaks& peaks) {
+  SEMSAM_ASSIGN_OR_RETURN(const StorageFigures figures,
+                          MeasureStorage({.weights = options.weights,
+                                          .pictures = options.storage,
+                                          .points_per_side = options.storage_points,
+                                          .blocks = options.blocks}));
+  PrintStorage(figures);
+  if (options.json.empty()) return absl::OkStatus();
+  nlohmann::json document = Circumstances(options, peaks);
+  document.erase("size");  // pictures have their own
+  document["pictures"] = options.storage;
+  document["storage"] = ToJson(figures);
+  return WriteFile(options.json, document);
+}
+
 absl::Status Run() {
   SEMSAM_ASSIGN_OR_RETURN(const Options options, ReadFlags());
   ConfigureTorch({.threads = absl::GetFlag(FLAGS_threads)});
   c10::InferenceMode inference;
   const Peaks peaks = MeasurePeaks();
-  std::printf("model     %s, %d x %d, %d blocks\n", options.weights.c_str(), options.size,
-              options.size, options.blocks);
+  const std::string images = options.storage.empty()
+                                 ? absl::StrCat(options.size, " x ", options.size)
+                                 : absl::StrCat(options.storage.size(), " pictures");
+  std::printf("model     %s, %s, %d blocks\n", options.weights.c_str(), images.c_str(),
+              options.blocks);
   PrintMachine(peaks);
   // A crippled BLAS makes any baseline look slow.
   if (peaks.product_gflops < 0.4 * peaks.fma_gflops) {
@@ -284,6 +323,7 @@ absl::Status Run() {
     return options.json.empty() ? absl::OkStatus() : WriteJson(options.json, options, peaks, rows);
   }
   if (options.words > 0) return RunWords(options, peaks);
+  if (!options.storage.empty()) return RunStorage(options, peaks);
   std::vector<Fidelity> fidelity;
   SEMSAM_ASSIGN_OR_RETURN(const std::vector<Comparison> rows,
                           RunComparisons(options, peaks, fidelity));
@@ -310,7 +350,8 @@ int main(int argc, char** argv) {
       "  semsam-bench --weights formula:swin-t --size 640\n"
       "  semsam-bench --weights default\n"
       "  semsam-bench --everything 32 --blocks 3\n"
-      "  semsam-bench --weights formula:swin-t-joint --words 200");
+      "  semsam-bench --weights formula:swin-t-joint --words 200\n"
+      "  semsam-bench --weights default --storage a.jpg,b.png");
   absl::ParseCommandLine(argc, argv);
   std::setvbuf(stdout, nullptr, _IOLBF, 0);  // figures as they come, into a file too
   const absl::Status status = semsam::CatchTorch([] { return semsam::bench::Run(); });
