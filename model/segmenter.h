@@ -139,7 +139,8 @@ class Segmenter {
   virtual int64_t EmbeddingBytes(ImageSize network_size) const = 0;
 
   // `embedding` as bytes; copies from the device, which may wait for what runs there.
-  // Any thread, at any time. INVALID_ARGUMENT for another model's embedding.
+  // What ProjectValues added is left out: it follows from the rest, and is several times
+  // as large. Any thread, at any time. INVALID_ARGUMENT for another model's embedding.
   virtual absl::StatusOr<StoredEmbedding> Store(const Embedding& embedding,
                                                 StorageFormat format) const = 0;
 

@@ -307,6 +307,8 @@ absl::Status Run() {
   std::printf("model     %s, %s, %d blocks\n", options.weights.c_str(), images.c_str(),
               options.blocks);
   PrintMachine(peaks);
+  // Without a baseline.
+  if (!options.storage.empty()) return RunStorage(options, peaks);
   // A crippled BLAS makes any baseline look slow.
   if (peaks.product_gflops < 0.4 * peaks.fma_gflops) {
     return absl::FailedPreconditionError(
@@ -323,7 +325,6 @@ absl::Status Run() {
     return options.json.empty() ? absl::OkStatus() : WriteJson(options.json, options, peaks, rows);
   }
   if (options.words > 0) return RunWords(options, peaks);
-  if (!options.storage.empty()) return RunStorage(options, peaks);
   std::vector<Fidelity> fidelity;
   SEMSAM_ASSIGN_OR_RETURN(const std::vector<Comparison> rows,
                           RunComparisons(options, peaks, fidelity));

@@ -250,6 +250,10 @@ TEST_F(Stored, WithAForgedHeaderIsRefused) {
         ExpectRefused(forged, "stored.bytes");
       }
     }
+    // The memory has numbers below 0.
+    StoredEmbedding unsigned_memory = whole;
+    Forge(unsigned_memory.bytes, 36, 4, 4);
+    ExpectRefused(unsigned_memory, "stored.bytes");
     for (const size_t field : {8, 24}) {  // version, count of tensors
       StoredEmbedding forged = whole;
       Forge(forged.bytes, field, 1000000, 4);
