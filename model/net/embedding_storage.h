@@ -1,17 +1,8 @@
-// The features of an image as bytes, and back: what lies in StoredEmbedding::bytes.
+// The features of an image as bytes, and back: what lies in StoredEmbedding::bytes
+// (model/net/stored_layout.h says how they are laid out).
 //
-// Little endian, without gaps:
-//   header   "SEMSAMEM", then 32-bit numbers: version, check of header and records,
-//            height and width (px, network frame), count of tensors, 0
-//   records  one a tensor: kind and encoding (32 bits each), outer, channels, inner
-//            and length in bytes (64 bits each)
-//   tensors  in the order of the records, [outer, channels, inner]: float32, float16,
-//            or a float32 scale a channel and then 8-bit integers
-//
-// The memory is [T, C, 1]. The mask map is [panels, C, width of a panel] where the CPU
-// kernels made it and [pixels of the grid, M, 1] otherwise. 8 bits: the memory is
-// symmetric about 0; so is the mask map, but for one without a number below 0, which
-// takes all of 0 to 255 and so half the step.
+// 8 bits: the memory is symmetric about 0; so is the mask map, but for one without a
+// number below 0, which takes all of 0 to 255 and so half the step.
 //
 // Errors in numbers go unseen here: who keeps bytes where they can rot has a checksum.
 //
