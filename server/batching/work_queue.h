@@ -7,9 +7,11 @@
 //   2. An entry that was accepted leaves in exactly one way: taken, or dropped.
 //      `drop` runs once, with no lock held, and never for an entry that was taken
 //      or refused.
-//   3. Within a class entries leave in the order they came.
+//   3. Within a class flows take turns by their weight (FlowQueue); the entries of one
+//      flow leave in the order they came, but for those whose key no batch took yet.
 //   4. A batch holds one class: the first, in priority order, that has a living
-//      entry. It holds at most max_batch_units, or one single larger entry.
+//      entry. It holds at most max_batch_units, or one single larger entry, and
+//      entries of one batch key: the first's.
 //   5. An entry whose `check` failed is never taken.
 //   6. After Close no entry enters.
 //
@@ -19,7 +21,7 @@
 #define SEMSAM_SERVER_BATCHING_WORK_QUEUE_H_
 
 #include <cstdint>
-#include <deque>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -32,6 +34,8 @@
 #include "model/base/clock.h"
 #include "model/base/errors.h"
 #include "model/base/mutex.h"
+#include "server/batching/flow_queue.h"
+#include "server/batching/tenant_id.h"
 #include "server/batching/work_queue_options.h"
 
 namespace semsam {
@@ -42,6 +46,10 @@ class WorkQueue {
   struct Entry {
     Task task;
     int64_t units = 1;
+    // What may be in one batch: equal keys; 0 goes with any.
+    uint64_t batch_key = 0;
+    // Whose work it is: tenants share the worker by their weights.
+    TenantId flow;
     // OK while somebody waits for the answer. May run under the queue's lock: it
     // must be quick and never call the queue. Not called again after it failed.
     absl::AnyInvocable<absl::Status(absl::Time now)> check;
@@ -138,26 +146,25 @@ class WorkQueue {
 
   int64_t entries(int work_class) const {
     MutexLock lock(mutex_);
-    return static_cast<int64_t>(classes_[work_class].queue.size());
+    return classes_[work_class].load().entries;
   }
   int64_t units(int work_class) const {
     MutexLock lock(mutex_);
-    return classes_[work_class].units;
+    return classes_[work_class].load().units;
   }
 
  private:
-  struct Queued {
-    Entry entry;
-    absl::Time enqueued;
-  };
+  using ClassQueue = FlowQueue<Entry>;
+  using Slot = typename ClassQueue::Slot;
   struct Dropped {
     Entry entry;
     absl::Status why;
   };
-  struct ClassState {
-    std::deque<Queued> queue;
-    int64_t units = 0;
-  };
+
+  static absl::Status Closed() {
+    return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
+                           "the server is shutting down");
+  }
 
   static void AnswerDropped(std::vector<Dropped>& dropped) {
     for (Dropped& item : dropped) item.entry.drop(std::move(item.why));
@@ -165,10 +172,7 @@ class WorkQueue {
 
   absl::Status PushLocked(int work_class, Entry& entry, std::vector<Dropped>& dropped)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (closed_) {
-      return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
-                             "the server is shutting down");
-    }
+    if (closed_) return Closed();
     const absl::Time now = clock_.Now();
     if (absl::Status status = entry.check(now); !status.ok()) return status;
     // Entries that nobody waits for make room for one that somebody does.
@@ -178,9 +182,13 @@ class WorkQueue {
                         absl::StrCat("the ", options_.classes[work_class].name, " queue is full"),
                         options_.retry_after);
     }
-    ClassState& state = classes_[work_class];
-    state.units += entry.units;
-    state.queue.push_back({std::move(entry), now});
+    const std::string flow = entry.flow.name;
+    Slot slot;
+    slot.units = entry.units;
+    slot.key = entry.batch_key;
+    slot.since = now;
+    slot.item = std::move(entry);
+    classes_[work_class].Push(flow, /*weight=*/1, std::move(slot));
     ReportDepth(work_class);
     work_arrived_.NotifyOne();
     return absl::OkStatus();
@@ -191,84 +199,71 @@ class WorkQueue {
     const absl::Time now = clock_.Now();
     for (size_t i = 0; i < classes_.size(); ++i) {
       RemoveDead(i, now, dropped);
-      ClassState& state = classes_[i];
-      if (state.queue.empty()) continue;
-      Batch batch{.work_class = static_cast<int>(i)};
-      while (!state.queue.empty() && FitsBatch(i, batch, state.queue.front().entry.units)) {
-        Queued queued = PopFront(state);
-        batch.units += queued.entry.units;
-        const absl::Duration wait = now - queued.enqueued;
-        if (observer_ != nullptr) observer_->OnTaken(i, wait);
-        batch.entries.push_back({std::move(queued.entry.task), wait});
-      }
-      ReportDepth(i);
-      if (observer_ != nullptr) observer_->OnBatch(i, batch.units);
-      return batch;
+      if (classes_[i].empty()) continue;
+      return TakeOf(static_cast<int>(i), now);
     }
     return std::nullopt;
   }
 
-  bool FitsBatch(int work_class, const Batch& batch, int64_t units) const {
-    return batch.entries.empty() ||
-           batch.units + units <= options_.classes[work_class].max_batch_units;
+  // What one batch may hold of a class that has entries.
+  Batch TakeOf(int work_class, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Batch batch{.work_class = work_class};
+    uint64_t key = 0;
+    int64_t room = std::numeric_limits<int64_t>::max();  // the first goes, however large
+    while (std::optional<Slot> slot = classes_[work_class].Take(key, room)) {
+      if (key == 0) key = slot->key;
+      batch.units += slot->units;
+      room = options_.classes[work_class].max_batch_units - batch.units;
+      const absl::Duration wait = now - slot->since;
+      if (observer_ != nullptr) observer_->OnTaken(work_class, wait);
+      batch.entries.push_back({std::move(slot->item.task), wait});
+    }
+    ReportDepth(work_class);
+    if (observer_ != nullptr) observer_->OnBatch(work_class, batch.units);
+    return batch;
   }
 
   bool HasRoom(int work_class, int64_t units) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const WorkClassOptions& options = options_.classes[work_class];
-    const ClassState& state = classes_[work_class];
-    return static_cast<int64_t>(state.queue.size()) < options.max_entries &&
-           units <= options.max_units - state.units;
-  }
-
-  static Queued PopFront(ClassState& state) {
-    Queued queued = std::move(state.queue.front());
-    state.queue.pop_front();
-    state.units -= queued.entry.units;
-    return queued;
+    const typename ClassQueue::Load load = classes_[work_class].load();
+    return load.entries < options.max_entries && units <= options.max_units - load.units;
   }
 
   void RemoveDead(int work_class, absl::Time now, std::vector<Dropped>& dropped)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    ClassState& state = classes_[work_class];
-    std::deque<Queued> alive;
-    for (Queued& queued : state.queue) {
-      absl::Status status = queued.entry.check(now);
-      if (status.ok()) {
-        alive.push_back(std::move(queued));
-      } else {
-        state.units -= queued.entry.units;
-        if (observer_ != nullptr) observer_->OnDropped(work_class, status.code());
-        dropped.push_back({std::move(queued.entry), std::move(status)});
-      }
-    }
-    const bool changed = alive.size() != state.queue.size();
-    state.queue = std::move(alive);
-    if (changed) ReportDepth(work_class);
+    const size_t before = dropped.size();
+    RemoveIf(
+        work_class, [now](Entry& entry) { return entry.check(now); }, dropped);
+    if (dropped.size() != before) ReportDepth(work_class);
   }
 
   void RemoveAll(int work_class, std::vector<Dropped>& dropped)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    ClassState& state = classes_[work_class];
-    while (!state.queue.empty()) {
-      absl::Status status = ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
-                                            "the server is shutting down");
-      if (observer_ != nullptr) observer_->OnDropped(work_class, status.code());
-      dropped.push_back({PopFront(state).entry, std::move(status)});
-    }
+    RemoveIf(
+        work_class, [](const Entry& /*entry*/) { return Closed(); }, dropped);
     ReportDepth(work_class);
   }
 
+  template <typename Check>
+  void RemoveIf(int work_class, const Check& check, std::vector<Dropped>& dropped)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    classes_[work_class].RemoveIf(check, [&](Slot slot, absl::Status why) {
+      if (observer_ != nullptr) observer_->OnDropped(work_class, why.code());
+      dropped.push_back({std::move(slot.item), std::move(why)});
+    });
+  }
+
   bool AllEmpty() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    for (const ClassState& state : classes_) {
-      if (!state.queue.empty()) return false;
+    for (const ClassQueue& queue : classes_) {
+      if (!queue.empty()) return false;
     }
     return true;
   }
 
   void ReportDepth(int work_class) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (observer_ == nullptr) return;
-    const ClassState& state = classes_[work_class];
-    observer_->OnDepth(work_class, static_cast<int64_t>(state.queue.size()), state.units);
+    const typename ClassQueue::Load load = classes_[work_class].load();
+    observer_->OnDepth(work_class, load.entries, load.units);
   }
 
   const WorkQueueOptions options_;
@@ -277,7 +272,7 @@ class WorkQueue {
 
   mutable Mutex mutex_;
   CondVar work_arrived_;
-  std::vector<ClassState> classes_ ABSL_GUARDED_BY(mutex_);
+  std::vector<ClassQueue> classes_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

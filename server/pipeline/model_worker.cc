@@ -24,6 +24,12 @@ WorkQueueOptions QueueOptions(const ModelWorkerOptions& options) {
           .retry_after = options.retry_after};
 }
 
+// Images of other shapes would run one shape after the other, in one call that no click
+// gets into.
+uint64_t ShapeKey(ImageSize padded) {
+  return static_cast<uint64_t>(padded.height) << 32 | static_cast<uint32_t>(padded.width);
+}
+
 }  // namespace
 
 ModelWorker::ModelWorker(const ModelWorkerOptions& options, Segmenter& segmenter,
@@ -39,10 +45,13 @@ ModelWorker::~ModelWorker() { Shutdown(); }
 void ModelWorker::Decode(DecodeJob job) {
   const int64_t queries =
       static_cast<int64_t>(job.request.prompts.size()) * segmenter_.info().config.decoder.tokens;
-  Submit(kDecode, queries, std::move(job));
+  Submit(kDecode, queries, /*batch_key=*/0, std::move(job));
 }
 
-void ModelWorker::Encode(EncodeJob job) { Submit(kEncode, /*units=*/1, std::move(job)); }
+void ModelWorker::Encode(EncodeJob job) {
+  const uint64_t shape = ShapeKey(PaddedSize(segmenter_.info().config, job.image.size));
+  Submit(kEncode, /*units=*/1, shape, std::move(job));
+}
 
 void ModelWorker::RunChunk(WorkClass work_class, ChunkJob job) {
   auto shared = std::make_shared<ChunkJob>(std::move(job));
@@ -55,11 +64,12 @@ void ModelWorker::RunChunk(WorkClass work_class, ChunkJob job) {
 }
 
 template <typename Job>
-void ModelWorker::Submit(WorkClass work_class, int64_t units, Job job) {
+void ModelWorker::Submit(WorkClass work_class, int64_t units, uint64_t batch_key, Job job) {
   auto shared = std::make_shared<Job>(std::move(job));
   TaskQueue::Entry entry{
       .task = shared,
       .units = units,
+      .batch_key = batch_key,
       .check = [shared](absl::Time now) { return shared->check(now); },
       .drop = [shared](absl::Status why) { shared->done(std::move(why), Times{}); }};
   absl::Status status = queue_.Push(work_class, entry);

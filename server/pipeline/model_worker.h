@@ -4,8 +4,8 @@
 //   - The Segmenter is called from this thread alone, one call at a time, and
 //     never for a job that was cancelled or whose deadline passed while it waited.
 //   - Clicks go before encodes, those before words, and those before background
-//     work, which comes in chunks; whatever clicks or encodes are queued when the
-//     model is free become one batch.
+//     work, which comes in chunks; whatever clicks are queued when the model is free
+//     become one batch, and whatever images that are of one size once padded.
 //   - Every `done` runs exactly once: with a result, with the model's error for
 //     this job, or with the reason why it did not run. Of `run` and `drop` exactly
 //     one runs, once.
@@ -93,7 +93,7 @@ class ModelWorker {
   using TaskQueue = WorkQueue<Task>;
 
   template <typename Job>
-  void Submit(WorkClass work_class, int64_t units, Job job);
+  void Submit(WorkClass work_class, int64_t units, uint64_t batch_key, Job job);
   void Work();
   void RunDecode(TaskQueue::Batch batch);
   void RunEncode(TaskQueue::Batch batch);

@@ -229,6 +229,7 @@ std::vector<absl::StatusOr<std::shared_ptr<const Embedding>>> FakeSegmenter::Enc
   {
     MutexLock lock(mutex_);
     encode_batches_.push_back(static_cast<int>(images.size()));
+    for (const Rgb8Image* image : images) encoded_sizes_.push_back(image->size);
   }
   const absl::Status status = options_.on_encode ? options_.on_encode() : absl::OkStatus();
   std::vector<absl::StatusOr<std::shared_ptr<const Embedding>>> results;
@@ -276,6 +277,11 @@ std::vector<absl::StatusOr<DecodeResult>> FakeSegmenter::Decode(
 std::vector<int> FakeSegmenter::encode_batches() const {
   MutexLock lock(mutex_);
   return encode_batches_;
+}
+
+std::vector<ImageSize> FakeSegmenter::encoded_sizes() const {
+  MutexLock lock(mutex_);
+  return encoded_sizes_;
 }
 
 std::vector<int> FakeSegmenter::decode_batches() const {

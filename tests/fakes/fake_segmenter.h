@@ -104,6 +104,8 @@ class FakeSegmenter final : public Segmenter {
   int overlapping_calls() const { return overlapping_calls_; }
   // Images an Encode call, in order of the calls.
   std::vector<int> encode_batches() const;
+  // The images of all Encode calls, in order.
+  std::vector<ImageSize> encoded_sizes() const;
   // Requests a Decode call, in order of the calls.
   std::vector<int> decode_batches() const;
   // Prompts a request, in order.
@@ -140,6 +142,7 @@ class FakeSegmenter final : public Segmenter {
       std::make_shared<std::atomic<int>>(0);
   mutable Mutex mutex_;
   std::vector<int> encode_batches_ ABSL_GUARDED_BY(mutex_);
+  std::vector<ImageSize> encoded_sizes_ ABSL_GUARDED_BY(mutex_);
   std::vector<int> decode_batches_ ABSL_GUARDED_BY(mutex_);
   std::vector<int> decoded_prompts_ ABSL_GUARDED_BY(mutex_);
   std::vector<int> text_batches_ ABSL_GUARDED_BY(mutex_);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "server/batching/call_limits.h"
@@ -87,6 +88,35 @@ TEST_F(WorkQueueTest, ASmallEntryDoesNotOvertakeALargerOne) {
   ASSERT_TRUE(Push(kClicks, "small", 1).ok());
   EXPECT_THAT(Tasks(queue_.TakeBatch()), ElementsAre("first"));
   EXPECT_THAT(Tasks(queue_.TakeBatch()), ElementsAre("large", "small"));
+}
+
+TEST_F(WorkQueueTest, ABatchHoldsOneKeyAndOthersKeepTheirPlace) {
+  struct Image {
+    const char* name;
+    uint64_t key;
+  };
+  TestQueue queue({.classes = {{.name = "encode", .max_batch_units = 3}}}, clock_);
+  for (const Image& image : {Image{"a1", 1}, Image{"b1", 2}, Image{"a2", 1}, Image{"c1", 3},
+                             Image{"b2", 2}, Image{"a3", 1}, Image{"a4", 1}, Image{"any", 0}}) {
+    TestQueue::Entry entry = Entry(image.name);
+    entry.batch_key = image.key;
+    ASSERT_TRUE(queue.Push(0, entry).ok());
+  }
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("a1", "a2", "a3"));
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("b1", "b2", "any"));
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("c1"));
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("a4"));
+}
+
+TEST_F(WorkQueueTest, WhatGoesWithAnythingTakesTheKeyOfTheNext) {
+  TestQueue queue({.classes = {{.name = "encode", .max_batch_units = 3}}}, clock_);
+  for (const auto& [name, key] : {std::pair{"any", 0}, {"a", 1}, {"b", 2}}) {
+    TestQueue::Entry entry = Entry(name);
+    entry.batch_key = key;
+    ASSERT_TRUE(queue.Push(0, entry).ok());
+  }
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("any", "a"));
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("b"));
 }
 
 TEST_F(WorkQueueTest, AFullClassRefusesAtOnceAndSaysWhenToTryAgain) {
