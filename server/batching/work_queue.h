@@ -12,6 +12,8 @@
 //   4. A batch holds one class: the first, in priority order, that has a living
 //      entry. It holds at most max_batch_units, or one single larger entry, and
 //      entries of one batch key: the first's.
+//      A class with an entry that waited longer than max_wait goes before the others,
+//      but not twice in a row: neither starves.
 //   5. An entry whose `check` failed is never taken.
 //   6. After Close no entry enters.
 //
@@ -197,12 +199,33 @@ class WorkQueue {
   std::optional<Batch> FormBatch(std::vector<Dropped>& dropped)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const absl::Time now = clock_.Now();
+    const std::optional<int> overdue = Overdue(now, dropped);
+    overdue_went_ = overdue.has_value();
+    if (overdue.has_value()) return TakeOf(*overdue, now);
     for (size_t i = 0; i < classes_.size(); ++i) {
       RemoveDead(i, now, dropped);
       if (classes_[i].empty()) continue;
       return TakeOf(static_cast<int>(i), now);
     }
     return std::nullopt;
+  }
+
+  // The class whose oldest entry is furthest past its max_wait, if it may go first.
+  std::optional<int> Overdue(absl::Time now, std::vector<Dropped>& dropped)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    std::optional<int> overdue;
+    if (overdue_went_) return overdue;
+    absl::Duration most = absl::ZeroDuration();
+    for (size_t i = 0; i < classes_.size(); ++i) {
+      const absl::Duration max_wait = options_.classes[i].max_wait;
+      if (max_wait <= absl::ZeroDuration()) continue;
+      RemoveDead(i, now, dropped);
+      const absl::Duration excess = now - classes_[i].oldest() - max_wait;
+      if (excess <= most) continue;
+      most = excess;
+      overdue = static_cast<int>(i);
+    }
+    return overdue;
   }
 
   // What one batch may hold of a class that has entries.
@@ -273,6 +296,7 @@ class WorkQueue {
   mutable Mutex mutex_;
   CondVar work_arrived_;
   std::vector<ClassQueue> classes_ ABSL_GUARDED_BY(mutex_);
+  bool overdue_went_ ABSL_GUARDED_BY(mutex_) = false;  // with the last batch
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

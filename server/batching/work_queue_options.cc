@@ -15,6 +15,9 @@ absl::Status WorkQueueOptions::Validate() const {
     if (work_class.max_batch_units <= 0) {
       return InvalidField(path + "max_batch_units", "must be positive");
     }
+    if (work_class.max_wait < absl::ZeroDuration()) {
+      return InvalidField(path + "max_wait", "must not be negative");
+    }
   }
   if (retry_after < absl::ZeroDuration()) {
     return InvalidField("retry_after", "must not be negative");

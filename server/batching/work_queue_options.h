@@ -17,6 +17,9 @@ struct WorkClassOptions {
   int64_t max_entries = 256;    // queued entries
   int64_t max_units = 256;      // units queued; an entry above it can never enter
   int64_t max_batch_units = 1;  // units a batch; a larger entry goes alone
+  // An entry that waited longer lets its class go first, once; 0: it waits as long as
+  // classes before it have work.
+  absl::Duration max_wait = absl::ZeroDuration();
 };
 
 struct WorkQueueOptions {

@@ -33,6 +33,7 @@ ModelWorkerOptions WorkerOptions(const EngineOptions& options) {
           .max_batch_queries = options.max_batch_queries,
           .max_encode_images = options.max_queued_images,
           .max_batch_images = options.max_batch_images,
+          .max_encode_wait = options.max_encode_wait,
           .max_text_jobs = options.max_segment_calls + options.max_background_calls,
           .max_background_jobs = options.max_background_calls,
           .retry_after = options.retry_after};

@@ -58,6 +58,9 @@ absl::Status EngineOptions::Validate(const ModelConfig& config) const {
   if (default_deadline <= absl::ZeroDuration()) {
     return InvalidField("default_deadline", "must be positive");
   }
+  if (max_encode_wait < absl::ZeroDuration()) {
+    return InvalidField("max_encode_wait", "must not be negative");
+  }
   if (max_deadline < default_deadline) {
     return InvalidField("max_deadline", "must not be below default_deadline");
   }

@@ -49,7 +49,9 @@ struct EngineOptions {
   int max_queued_images = 64;          // uploads to read, and images to encode
   int64_t max_batch_queries = 384;     // a decoder call
   int64_t max_batch_images = 1;        // an encoder call
-  int cpu_threads = 2;                 // reading images, finishing masks
+  // How long an image may wait behind clicks before it takes turns with them; 0: no bound.
+  absl::Duration max_encode_wait = absl::Seconds(10);
+  int cpu_threads = 2;  // reading images, finishing masks
 
   WordLimits words;
   int64_t text_cache_bytes = int64_t{64} << 20;    // text embeddings by word

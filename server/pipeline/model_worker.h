@@ -6,6 +6,8 @@
 //   - Clicks go before encodes, those before words, and those before background
 //     work, which comes in chunks; whatever clicks are queued when the model is free
 //     become one batch, and whatever images that are of one size once padded.
+//   - An image waits for clicks no longer than max_encode_wait: from then on it shares
+//     the model with them, batch by batch.
 //   - Every `done` runs exactly once: with a result, with the model's error for
 //     this job, or with the reason why it did not run. Of `run` and `drop` exactly
 //     one runs, once.
@@ -37,8 +39,9 @@ struct ModelWorkerOptions {
   int64_t max_batch_queries = 384;
   int64_t max_encode_images = 64;  // queued
   int64_t max_batch_images = 1;
-  int64_t max_text_jobs = 264;      // queued
-  int64_t max_background_jobs = 8;  // queued
+  absl::Duration max_encode_wait = absl::Seconds(10);  // behind clicks; 0: as long as they come
+  int64_t max_text_jobs = 264;                         // queued
+  int64_t max_background_jobs = 8;                     // queued
   absl::Duration retry_after = absl::Milliseconds(250);
 };
 

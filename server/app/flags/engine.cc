@@ -13,6 +13,9 @@ ABSL_FLAG(int64_t, max_segment_queries, 4096, "queries of those calls; a prompt 
 ABSL_FLAG(int, max_queued_images, 64, "images waiting to be read or encoded");
 ABSL_FLAG(int64_t, max_batch_queries, 384, "queries a decoder call");
 ABSL_FLAG(int64_t, max_batch_images, 1, "images an encoder call");
+ABSL_FLAG(absl::Duration, max_encode_wait, absl::Seconds(10),
+          "how long an image waits for clicks; then it takes turns with them; 0: as long as they "
+          "come");
 ABSL_FLAG(int64_t, max_batch_texts, 512,
           "texts a text encoder call; a word is one, or 81 with the prompt templates");
 ABSL_FLAG(int, max_background_calls, 8, "GenerateMasks and SegmentVocabulary calls under way");
@@ -44,6 +47,7 @@ void ReadEngineFlags(ServerOptions& options) {
   engine.max_queued_images = absl::GetFlag(FLAGS_max_queued_images);
   engine.max_batch_queries = absl::GetFlag(FLAGS_max_batch_queries);
   engine.max_batch_images = absl::GetFlag(FLAGS_max_batch_images);
+  engine.max_encode_wait = absl::GetFlag(FLAGS_max_encode_wait);
   engine.max_batch_texts = absl::GetFlag(FLAGS_max_batch_texts);
   engine.max_background_calls = absl::GetFlag(FLAGS_max_background_calls);
   engine.result_threads = absl::GetFlag(FLAGS_result_threads);

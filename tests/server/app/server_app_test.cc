@@ -336,6 +336,8 @@ TEST_F(ServerAppTest, BadOptionsNameTheirField) {
       {"exit_margin", [](ServerOptions& o) { o.exit_margin = -absl::Seconds(1); }},
       {"max_chunk_bytes", [](ServerOptions& o) { o.engine.max_chunk_bytes = 4 << 20; }},
       {"image.max_bytes", [](ServerOptions& o) { o.engine.image.max_bytes = 0; }},
+      {"max_encode_wait",
+       [](ServerOptions& o) { o.engine.max_encode_wait = -absl::Seconds(1); }},
       {"max_deadline", [](ServerOptions& o) { o.engine.max_deadline = absl::Seconds(1); }},
       {"sessions.max_age", [](ServerOptions& o) { o.engine.sessions.max_age = absl::Seconds(1); }},
   };

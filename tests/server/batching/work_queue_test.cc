@@ -213,12 +213,61 @@ TEST_F(WorkQueueTest, DestructionAnswersWhatIsLeft) {
   EXPECT_THAT(drops_, ElementsAre("left:UNAVAILABLE"));
 }
 
+TEST_F(WorkQueueTest, AClassThatWaitedTooLongTakesTurnsWithThoseBeforeIt) {
+  WorkQueueOptions options = Options();
+  options.classes[kEncodes].max_wait = absl::Seconds(10);
+  TestQueue queue(options, clock_);
+  const auto push = [&](int work_class, const char* name, CallLimits limits = {}) {
+    TestQueue::Entry entry = Entry(name, /*units=*/12, limits);
+    if (work_class == kEncodes) entry.units = 1;
+    ASSERT_TRUE(queue.Push(work_class, entry).ok());
+  };
+  push(kEncodes, "encode1");
+  push(kEncodes, "encode2");
+  push(kClicks, "click1");
+  push(kClicks, "click2");
+  clock_.Advance(absl::Seconds(10));
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("click1")) << "no longer than that";
+  clock_.Advance(absl::Nanoseconds(1));
+  push(kClicks, "click3");
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("encode1"));
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("click2")) << "clicks do not starve either";
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("encode2"));
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("click3"));
+  push(kEncodes, "dead", {.deadline = clock_.Now() + absl::Seconds(1)});
+  push(kEncodes, "young");
+  push(kClicks, "click4");
+  clock_.Advance(absl::Seconds(10));
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("click4")) << "the dead are not overdue";
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("young"));
+}
+
+TEST_F(WorkQueueTest, OfTwoThatWaitedTooLongTheOneFurtherPastItsBoundGoesFirst) {
+  WorkQueueOptions options = Options();
+  options.classes.push_back({.name = "text"});
+  options.classes[kEncodes].max_wait = absl::Seconds(10);
+  options.classes[2].max_wait = absl::Seconds(5);
+  TestQueue queue(options, clock_);
+  for (const auto& [work_class, name] :
+       {std::pair{kClicks, "click"}, {kEncodes, "encode"}, {2, "text"}}) {
+    TestQueue::Entry entry = Entry(name);
+    ASSERT_TRUE(queue.Push(work_class, entry).ok());
+  }
+  clock_.Advance(absl::Seconds(11));
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("text"));
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("click"));
+  EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("encode"));
+}
+
 TEST(WorkQueueOptions, ValidateNamesTheField) {
   EXPECT_TRUE(Options().Validate().ok());
   EXPECT_EQ(ErrorField(WorkQueueOptions{}.Validate()), "classes");
   WorkQueueOptions options = Options();
   options.classes[1].max_units = 0;
   EXPECT_EQ(ErrorField(options.Validate()), "classes[1].max_units");
+  options = Options();
+  options.classes[0].max_wait = -absl::Seconds(1);
+  EXPECT_EQ(ErrorField(options.Validate()), "classes[0].max_wait");
 }
 
 // Invariant 2 under load: whatever was accepted is taken or dropped exactly once.
