@@ -32,7 +32,6 @@ namespace semsam {
 template <typename Item>
 class FlowQueue {
  public:
-  static constexpr int64_t kMaxWeight = 1000;
   static constexpr size_t kMaxIdleFlows = 1024;
 
   struct Slot {
@@ -51,7 +50,7 @@ class FlowQueue {
   FlowQueue(const FlowQueue&) = delete;
   FlowQueue& operator=(const FlowQueue&) = delete;
 
-  // `weight` of the flow, 1 to kMaxWeight, holds from now on.
+  // `weight` of the flow, at least 1, holds from now on.
   void Push(const std::string& name, int64_t weight, Slot slot) {
     const auto [place, added] = flows_.try_emplace(name);
     Flow& flow = place->second;

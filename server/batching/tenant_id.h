@@ -3,6 +3,7 @@
 #define SEMSAM_SERVER_BATCHING_TENANT_ID_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,12 @@ inline bool IsValidTenantName(std::string_view name) {
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
   return !name.empty() && name.size() <= kMaxTenantNameBytes &&
          name.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+// Whether `used` is more than that share of `bound`. Who has nothing yet is not asked:
+// the smallest share is one.
+inline bool ExceedsShare(int64_t used, int64_t bound, double share) {
+  return share < 1 && static_cast<double>(used) > share * static_cast<double>(bound);
 }
 
 }  // namespace semsam

@@ -36,6 +36,7 @@ constexpr Column kColumns[] = {
     {"max_calls", &TenantQuota::max_calls, 1, kMaxCount, 1},
     {"max_queries", &TenantQuota::max_queries, 1, kMaxCount, 1},
     {"max_background_calls", &TenantQuota::max_background_calls, 0, kMaxCount, 1},
+    {"weight", &TenantQuota::weight, 1, kMaxTenantWeight, 1},
 };
 
 absl::Status SetColumn(absl::string_view word, TenantQuota& quota) {

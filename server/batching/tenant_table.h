@@ -1,13 +1,14 @@
-// What each tenant may hold and have under way.
+// What each tenant may hold and have under way, and its share of the work.
 //
 // A table is a text of one row a line: the tenant's name, or `*` for those that no row
 // names, then what is bounded:
 //
 //   *     max_sessions=20  max_retained_mib=64
-//   lab   max_sessions=200 max_calls=64 max_queries=2048   # the lab pays
+//   lab   max_sessions=200 max_calls=64 max_queries=2048 weight=3   # the lab pays
 //
-// What a row leaves out is not bounded for that tenant alone. The bounds of the whole
-// server hold beside those of its tenants.
+// What a row leaves out is not bounded for that tenant alone, and a weight is 1: while
+// several wait for the same, a tenant of weight 3 is served three times as much. The
+// bounds of the whole server hold beside those of its tenants.
 // Immutable and cheap to copy; thread-safe.
 #ifndef SEMSAM_SERVER_BATCHING_TENANT_TABLE_H_
 #define SEMSAM_SERVER_BATCHING_TENANT_TABLE_H_
@@ -25,6 +26,7 @@
 
 namespace semsam {
 
+inline constexpr int64_t kMaxTenantWeight = 1000;
 inline constexpr int64_t kUnboundedQuota = std::numeric_limits<int64_t>::max();
 
 struct TenantQuota {
@@ -34,6 +36,7 @@ struct TenantQuota {
   int64_t max_calls = kUnboundedQuota;             // as EngineOptions::max_segment_calls
   int64_t max_queries = kUnboundedQuota;           // as EngineOptions::max_segment_queries
   int64_t max_background_calls = kUnboundedQuota;  // as EngineOptions::max_background_calls
+  int64_t weight = 1;                              // 1 to kMaxTenantWeight
 
   friend bool operator==(const TenantQuota&, const TenantQuota&) = default;
 };

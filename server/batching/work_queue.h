@@ -3,7 +3,8 @@
 //
 // Invariants
 //   1. A class never holds more than max_entries entries or max_units units; a
-//      full class refuses at once and leaves the entry with its owner.
+//      full class refuses at once and leaves the entry with its owner. So does one
+//      of which the entry's flow has its share.
 //   2. An entry that was accepted leaves in exactly one way: taken, or dropped.
 //      `drop` runs once, with no lock held, and never for an entry that was taken
 //      or refused.
@@ -89,7 +90,8 @@ class WorkQueue {
   WorkQueue& operator=(const WorkQueue&) = delete;
 
   // Queues `entry`, or says why not and leaves it untouched, `drop` included:
-  // RESOURCE_EXHAUSTED (with a retry hint) when the class is full, UNAVAILABLE
+  // RESOURCE_EXHAUSTED (with a retry hint) when the class or the flow's share of it is
+  // full, UNAVAILABLE
   // after Close, or the failure of `check`.
   absl::Status Push(int work_class, Entry& entry) {
     std::vector<Dropped> dropped;
@@ -178,19 +180,15 @@ class WorkQueue {
     const absl::Time now = clock_.Now();
     if (absl::Status status = entry.check(now); !status.ok()) return status;
     // Entries that nobody waits for make room for one that somebody does.
-    if (!HasRoom(work_class, entry.units)) RemoveDead(work_class, now, dropped);
-    if (!HasRoom(work_class, entry.units)) {
-      return Overloaded(reason::kQueueFull,
-                        absl::StrCat("the ", options_.classes[work_class].name, " queue is full"),
-                        options_.retry_after);
-    }
-    const std::string flow = entry.flow.name;
+    if (!CheckRoom(work_class, entry).ok()) RemoveDead(work_class, now, dropped);
+    if (absl::Status status = CheckRoom(work_class, entry); !status.ok()) return status;
+    const TenantId flow = entry.flow;
     Slot slot;
     slot.units = entry.units;
     slot.key = entry.batch_key;
     slot.since = now;
     slot.item = std::move(entry);
-    classes_[work_class].Push(flow, /*weight=*/1, std::move(slot));
+    classes_[work_class].Push(flow.name, options_.tenants.Of(flow).weight, std::move(slot));
     ReportDepth(work_class);
     work_arrived_.NotifyOne();
     return absl::OkStatus();
@@ -246,10 +244,23 @@ class WorkQueue {
     return batch;
   }
 
-  bool HasRoom(int work_class, int64_t units) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  absl::Status CheckRoom(int work_class, const Entry& entry) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const WorkClassOptions& options = options_.classes[work_class];
     const typename ClassQueue::Load load = classes_[work_class].load();
-    return load.entries < options.max_entries && units <= options.max_units - load.units;
+    if (load.entries >= options.max_entries || entry.units > options.max_units - load.units) {
+      return Overloaded(reason::kQueueFull, absl::StrCat("the ", options.name, " queue is full"),
+                        options_.retry_after);
+    }
+    const typename ClassQueue::Load own = classes_[work_class].load(entry.flow.name);
+    if (own.entries > 0 &&
+        (ExceedsShare(own.entries + 1, options.max_entries, options_.max_flow_share) ||
+         ExceedsShare(own.units + entry.units, options.max_units, options_.max_flow_share))) {
+      return Overloaded(reason::kQuotaExceeded,
+                        absl::StrCat("the tenant has its share of the ", options.name, " queue"),
+                        options_.retry_after);
+    }
+    return absl::OkStatus();
   }
 
   void RemoveDead(int work_class, absl::Time now, std::vector<Dropped>& dropped)

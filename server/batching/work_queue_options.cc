@@ -19,6 +19,10 @@ absl::Status WorkQueueOptions::Validate() const {
       return InvalidField(path + "max_wait", "must not be negative");
     }
   }
+  // Written so that a NaN is refused.
+  if (!(max_flow_share > 0 && max_flow_share <= 1)) {
+    return InvalidField("max_flow_share", "must be above 0 and at most 1");
+  }
   if (retry_after < absl::ZeroDuration()) {
     return InvalidField("retry_after", "must not be negative");
   }

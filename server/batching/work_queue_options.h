@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/batching/tenant_table.h"
 
 namespace semsam {
 
@@ -25,6 +26,11 @@ struct WorkClassOptions {
 struct WorkQueueOptions {
   // Highest priority first; an entry names its class by index.
   std::vector<WorkClassOptions> classes;
+  // The weights of the flows.
+  TenantTable tenants;
+  // Of a class's bounds, what one flow may have: below 1 there is room for others, always.
+  // A flow with nothing in the class may enter with one entry of any size.
+  double max_flow_share = 1;
   // What a refused caller is told to wait.
   absl::Duration retry_after = absl::Milliseconds(250);
 

@@ -51,7 +51,7 @@ std::unique_ptr<EmbeddingCache::Flight> EmbeddingCache::Get(const EmbeddingKey& 
       return nullptr;
     } else {
       Count(CacheLookup::kMiss);
-      refusal = on_miss == OnMiss::kLead ? AdmitFlight()
+      refusal = on_miss == OnMiss::kLead ? AdmitFlight(key.tenant)
                                          : absl::NotFoundError("the embedding is not held");
       if (refusal.ok()) {
         auto flight = std::make_shared<FlightState>(FlightState{.key = key});
@@ -71,9 +71,16 @@ std::unique_ptr<EmbeddingCache::Flight> EmbeddingCache::Get(const EmbeddingKey& 
   return nullptr;
 }
 
-absl::Status EmbeddingCache::AdmitFlight() const {
+absl::Status EmbeddingCache::AdmitFlight(const TenantId& tenant) const {
   if (open_flights_ >= options_.max_flights) {
     return Overloaded(reason::kQueueFull, "too many images wait to be encoded",
+                      options_.retry_after);
+  }
+  const auto own = std::count_if(flights_.begin(), flights_.end(), [&tenant](const auto& flight) {
+    return flight.first.tenant == tenant;
+  });
+  if (own > 0 && ExceedsShare(own + 1, options_.max_flights, options_.max_tenant_share)) {
+    return Overloaded(reason::kQuotaExceeded, "the tenant has its share of images being encoded",
                       options_.retry_after);
   }
   const int64_t in_use = lru_.InUseBytes();

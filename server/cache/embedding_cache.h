@@ -37,6 +37,8 @@ struct EmbeddingCacheOptions {
   int64_t budget_bytes = int64_t{4} << 30;
   // Encodes under way or waiting, at most.
   int max_flights = 64;
+  // Those of one tenant; its first is let in.
+  double max_tenant_share = 1;
   // What a refused caller is told to wait.
   absl::Duration retry_after = absl::Milliseconds(250);
 
@@ -137,7 +139,7 @@ class EmbeddingCache {
   absl::Status CheckFlight(FlightState& flight, absl::Time now);
   void FinishFlight(FlightState& flight, absl::StatusOr<std::shared_ptr<const Embedding>> result);
   std::vector<EmbeddingLru::Pointer> TrimLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status AdmitFlight() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status AdmitFlight(const TenantId& tenant) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Count(CacheLookup lookup) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const EmbeddingCacheOptions options_;

@@ -58,6 +58,9 @@ class CallGate {
     TenantTable tenants;
     int64_t TenantQuota::*tenant_calls = nullptr;
     int64_t TenantQuota::*tenant_queries = nullptr;
+    // Of the places and the queries, what any one tenant may have; its first call is
+    // let in, however large.
+    double max_tenant_share = 1;
   };
 
   CallGate(const Options& options, Metrics& metrics) : options_(options), metrics_(metrics) {}
@@ -119,6 +122,11 @@ class CallGate {
     const auto found = by_tenant_.find(tenant.name);
     const Usage usage = found == by_tenant_.end() ? Usage{} : found->second;
     const TenantQuota& quota = options_.tenants.Of(tenant);
+    if (usage.calls > 0 &&
+        (ExceedsShare(usage.calls + 1, options_.max_calls, options_.max_tenant_share) ||
+         ExceedsShare(usage.queries + queries, options_.max_queries, options_.max_tenant_share))) {
+      return false;
+    }
     if (options_.tenant_calls != nullptr && usage.calls >= quota.*options_.tenant_calls) {
       return false;
     }

@@ -13,6 +13,8 @@ WorkQueueOptions QueueOptions(const CpuPoolOptions& options) {
                       {.name = "image",
                        .max_entries = options.max_image_jobs,
                        .max_units = options.max_image_jobs}},
+          .tenants = options.tenants,
+          .max_flow_share = options.max_tenant_share,
           .retry_after = options.retry_after};
 }
 
@@ -20,6 +22,8 @@ WorkQueueOptions ResultQueueOptions(const CpuPoolOptions& options) {
   return {.classes = {{.name = "result",
                        .max_entries = options.max_result_jobs,
                        .max_units = options.max_result_jobs}},
+          .tenants = options.tenants,
+          .max_flow_share = options.max_tenant_share,
           .retry_after = options.retry_after};
 }
 
@@ -39,8 +43,10 @@ CpuPool::CpuPool(const CpuPoolOptions& options, const Clock& clock, WorkQueueObs
 CpuPool::~CpuPool() { Shutdown(); }
 
 void CpuPool::Submit(JobClass job_class, Job job) {
-  JobQueue::Entry entry{
-      .task = std::move(job.run), .check = std::move(job.check), .drop = std::move(job.drop)};
+  JobQueue::Entry entry{.task = std::move(job.run),
+                        .flow = std::move(job.tenant),
+                        .check = std::move(job.check),
+                        .drop = std::move(job.drop)};
   absl::Status status =
       job_class == kResults ? results_.Push(0, entry) : queue_.Push(job_class, entry);
   if (!status.ok()) entry.drop(std::move(status));

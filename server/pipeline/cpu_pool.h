@@ -5,6 +5,7 @@
 //   - Masks go before images: somebody waits for them with a hand on the mouse.
 //   - The results of long calls have threads of their own: a job of seconds is in
 //     nobody's way.
+//   - Tenants share each class by their weights.
 //   - A full queue drops the new job at once.
 // Thread-safe.
 #ifndef SEMSAM_SERVER_PIPELINE_CPU_POOL_H_
@@ -18,6 +19,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "model/base/clock.h"
+#include "server/batching/tenant_id.h"
+#include "server/batching/tenant_table.h"
 #include "server/batching/work_queue.h"
 
 namespace semsam {
@@ -28,6 +31,8 @@ struct CpuPoolOptions {
   int64_t max_mask_jobs = 256;  // queued
   int64_t max_image_jobs = 64;  // queued
   int64_t max_result_jobs = 8;  // queued
+  TenantTable tenants;          // their weights
+  double max_tenant_share = 1;  // of each queue
   absl::Duration retry_after = absl::Milliseconds(250);
 };
 
@@ -37,6 +42,7 @@ class CpuPool {
   enum JobClass { kMasks = 0, kImages = 1, kResults = 2 };
 
   struct Job {
+    TenantId tenant;
     absl::AnyInvocable<void()> run;
     // OK while somebody waits; see WorkQueue::Entry.
     absl::AnyInvocable<absl::Status(absl::Time now)> check;

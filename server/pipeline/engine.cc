@@ -23,6 +23,8 @@ CpuPoolOptions CpuOptions(const EngineOptions& options) {
           .max_mask_jobs = options.max_segment_calls,
           .max_image_jobs = options.max_queued_images,
           .max_result_jobs = options.max_background_calls,
+          .tenants = options.tenants,
+          .max_tenant_share = options.TenantShare(),
           .retry_after = options.retry_after};
 }
 
@@ -36,6 +38,8 @@ ModelWorkerOptions WorkerOptions(const EngineOptions& options) {
           .max_encode_wait = options.max_encode_wait,
           .max_text_jobs = options.max_segment_calls + options.max_background_calls,
           .max_background_jobs = options.max_background_calls,
+          .tenants = options.tenants,
+          .max_tenant_share = options.TenantShare(),
           .retry_after = options.retry_after};
 }
 
@@ -74,6 +78,7 @@ Engine::Engine(const EngineOptions& options, Segmenter& segmenter, const ImageSt
       requests_(options.requests, clock, Reporter(metrics, Bounded::kRecentRequests)),
       cache_({.budget_bytes = options.cache_bytes,
               .max_flights = options.max_queued_images,
+              .max_tenant_share = options.TenantShare(),
               .retry_after = options.retry_after},
              &cache_metrics_),
       text_cache_(options.text_cache_bytes, &text_metrics_),
@@ -89,14 +94,16 @@ Engine::Engine(const EngineOptions& options, Segmenter& segmenter, const ImageSt
              .queries = Bounded::kSegmentQueries,
              .tenants = options.tenants,
              .tenant_calls = &TenantQuota::max_calls,
-             .tenant_queries = &TenantQuota::max_queries},
+             .tenant_queries = &TenantQuota::max_queries,
+             .max_tenant_share = options.TenantShare()},
             metrics),
       background_gate_({.what = "background",
                         .max_calls = options.max_background_calls,
                         .retry_after = options.retry_after,
                         .calls = Bounded::kBackgroundCalls,
                         .tenants = options.tenants,
-                        .tenant_calls = &TenantQuota::max_background_calls},
+                        .tenant_calls = &TenantQuota::max_background_calls,
+                        .max_tenant_share = options.TenantShare()},
                        metrics),
       interact_streams_(options.interact.max_streams, options.retry_after, metrics),
       cpu_(CpuOptions(options), clock, &cpu_metrics_, &result_metrics_),

@@ -55,6 +55,10 @@ absl::Status EngineOptions::Validate(const ModelConfig& config) const {
     return InvalidField("max_segment_queries",
                         absl::StrCat("must hold the largest request, ", largest, " queries"));
   }
+  // Written so that a NaN is refused.
+  if (!(max_tenant_share > 0 && max_tenant_share <= 1)) {
+    return InvalidField("max_tenant_share", "must be above 0 and at most 1");
+  }
   if (default_deadline <= absl::ZeroDuration()) {
     return InvalidField("default_deadline", "must be positive");
   }

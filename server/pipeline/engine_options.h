@@ -39,6 +39,9 @@ struct EngineOptions {
   SessionStoreOptions sessions;
   RecentRequestsOptions requests;
   TenantTable tenants;  // what each may hold, beside what the server may
+  // Where there is such a table: of calls under way, of queues and of images being encoded,
+  // what one tenant may have, whatever its row says. 1: all.
+  double max_tenant_share = 0.5;
 
   int64_t cache_bytes = int64_t{4} << 30;            // embeddings kept while idle
   int64_t upload_buffer_bytes = int64_t{512} << 20;  // images being uploaded or sent along
@@ -68,6 +71,9 @@ struct EngineOptions {
   absl::Duration default_deadline = absl::Seconds(30);  // of a short call that sets none
   absl::Duration max_deadline = absl::Minutes(5);       // of any call
   absl::Duration retry_after = absl::Milliseconds(250);
+
+  // max_tenant_share, or 1 where tenants are not told apart.
+  double TenantShare() const { return tenants.rows().empty() ? 1 : max_tenant_share; }
 
   // OK, or INVALID_ARGUMENT that names the first bad field. `config` is the model
   // that will run: the largest request must fit.

@@ -107,7 +107,8 @@ void Engine::FinishUpload(ImageUpload upload, CallLimits limits, UploadDone done
   auto call = std::make_shared<UploadCall>(UploadCall{
       .upload = std::move(upload), .limits = std::move(limits), .done = std::move(done)});
   cpu_.Submit(CpuPool::kImages,
-              {.run = [this, call] { ReadUpload(call); },
+              {.tenant = call->limits.tenant,
+               .run = [this, call] { ReadUpload(call); },
                .check = [call](absl::Time now) { return call->limits.Check(now); },
                .drop = [call](absl::Status why) { call->done(std::move(why)); }});
 }

@@ -64,23 +64,26 @@ void ImageEncoder::Ensure(const ImageSource& source, const CallLimits& limits, T
       });
   if (flight == nullptr) return;
   if (thread == Thread::kCpuPool) {
-    Prepare(flight, source, stages);
+    Prepare(flight, source, limits.tenant, stages);
     return;
   }
   cpu_.Submit(CpuPool::kImages,
-              {.run = [this, flight, source, stages] { Prepare(flight, source, stages); },
+              {.tenant = limits.tenant,
+               .run = [this, flight, source, tenant = limits.tenant,
+                       stages] { Prepare(flight, source, tenant, stages); },
                .check = [flight](absl::Time now) { return flight->Check(now); },
                .drop = [flight](absl::Status why) { flight->Finish(std::move(why)); }});
 }
 
 void ImageEncoder::Prepare(const SharedFlight& flight, const ImageSource& source,
-                           const SharedTimings& timings) {
+                           const TenantId& tenant, const SharedTimings& timings) {
   absl::StatusOr<Rgb8Image> image = ReadImage(source, *timings);
   if (!image.ok()) {
     flight->Finish(std::move(image).status());
     return;
   }
   worker_.Encode({.image = *std::move(image),
+                  .tenant = tenant,
                   .check = [flight](absl::Time now) { return flight->Check(now); },
                   .done =
                       [flight, timings](absl::StatusOr<std::shared_ptr<const Embedding>> embedding,

@@ -62,7 +62,8 @@ class ImageEncoder {
   using SharedTimings = std::shared_ptr<StageTimings>;
 
   // Decodes, resizes and hands over to the model; on the CPU pool.
-  void Prepare(const SharedFlight& flight, const ImageSource& source, const SharedTimings& timings);
+  void Prepare(const SharedFlight& flight, const ImageSource& source, const TenantId& tenant,
+               const SharedTimings& timings);
   absl::StatusOr<Rgb8Image> ReadImage(const ImageSource& source, StageTimings& timings) const;
 
   const ModelInfo& model_;

@@ -22,6 +22,8 @@ WorkQueueOptions QueueOptions(const ModelWorkerOptions& options) {
                       {.name = "background",
                        .max_entries = options.max_background_jobs,
                        .max_units = options.max_background_jobs}},
+          .tenants = options.tenants,
+          .max_flow_share = options.max_tenant_share,
           .retry_after = options.retry_after};
 }
 
@@ -58,6 +60,7 @@ void ModelWorker::RunChunk(WorkClass work_class, ChunkJob job) {
   auto shared = std::make_shared<ChunkJob>(std::move(job));
   TaskQueue::Entry entry{.task = shared,
                          .units = 1,
+                         .flow = shared->tenant,
                          .check = [shared](absl::Time now) { return shared->check(now); },
                          .drop = [shared](absl::Status why) { shared->drop(std::move(why)); }};
   absl::Status status = queue_.Push(work_class, entry);
@@ -71,6 +74,7 @@ void ModelWorker::Submit(WorkClass work_class, int64_t units, uint64_t batch_key
       .task = shared,
       .units = units,
       .batch_key = batch_key,
+      .flow = shared->tenant,
       .check = [shared](absl::Time now) { return shared->check(now); },
       .drop = [shared](absl::Status why) { shared->done(std::move(why), Times{}); }};
   absl::Status status = queue_.Push(work_class, entry);

@@ -8,6 +8,7 @@
 //     become one batch, and whatever images that are of one size once padded.
 //   - An image waits for clicks no longer than max_encode_wait: from then on it shares
 //     the model with them, batch by batch.
+//   - Tenants share each class by their weights.
 //   - Every `done` runs exactly once: with a result, with the model's error for
 //     this job, or with the reason why it did not run. Of `run` and `drop` exactly
 //     one runs, once.
@@ -28,6 +29,8 @@
 #include "absl/time/time.h"
 #include "model/base/clock.h"
 #include "model/segmenter.h"
+#include "server/batching/tenant_id.h"
+#include "server/batching/tenant_table.h"
 #include "server/batching/work_queue.h"
 #include "server/metrics/metrics.h"
 
@@ -42,6 +45,8 @@ struct ModelWorkerOptions {
   absl::Duration max_encode_wait = absl::Seconds(10);  // behind clicks; 0: as long as they come
   int64_t max_text_jobs = 264;                         // queued
   int64_t max_background_jobs = 8;                     // queued
+  TenantTable tenants;                                 // their weights
+  double max_tenant_share = 1;                         // of each queue
   absl::Duration retry_after = absl::Milliseconds(250);
 };
 
@@ -58,16 +63,19 @@ class ModelWorker {
 
   struct DecodeJob {
     DecodeRequest request;
+    TenantId tenant;
     Check check;
     absl::AnyInvocable<void(absl::StatusOr<DecodeResult>, const Times&)> done;
   };
   struct EncodeJob {
     Rgb8Image image;  // network frame
+    TenantId tenant;
     Check check;
     absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<const Embedding>>, const Times&)> done;
   };
   // A chunk of work that goes alone.
   struct ChunkJob {
+    TenantId tenant;
     Check check;
     // Calls the model, on its thread. `queued`: how long the job waited.
     absl::AnyInvocable<void(Segmenter& segmenter, absl::Duration queued)> run;

@@ -36,7 +36,8 @@ void RefreshCall::Start() {
 void RefreshCall::Score() {
   parts_.cpu.Submit(
       CpuPool::kMasks,
-      {.run = [self = shared_from_this()] { self->Finish(self->ScoreAll()); },
+      {.tenant = limits_.tenant,
+       .run = [self = shared_from_this()] { self->Finish(self->ScoreAll()); },
        .check = [limits = limits_](absl::Time now) { return limits.Check(now); },
        .drop = [self = shared_from_this()](absl::Status why) { self->Finish(std::move(why)); }});
 }

@@ -79,6 +79,7 @@ void SegmentCall::Decode(std::shared_ptr<const Embedding> embedding) {
                    .prompts = std::move(prompts_),
                    .levels = levels_,
                    .joint_attention = task_.options.joint_attention},
+       .tenant = limits().tenant,
        .check = [limits = limits()](absl::Time now) { return limits.Check(now); },
        .done =
            [self = Self()](absl::StatusOr<DecodeResult> result, const ModelWorker::Times& times) {

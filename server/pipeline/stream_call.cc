@@ -19,7 +19,8 @@ StreamCall::StreamCall(const CallParts& parts, CallGate::Ticket ticket, CallLimi
 void StreamCall::OnCpuPool(CpuPool::JobClass job_class, absl::AnyInvocable<void()> work) {
   parts_.cpu.Submit(
       job_class,
-      {.run = [self = shared_from_this(), work = std::move(work)]() mutable { work(); },
+      {.tenant = limits_.tenant,
+       .run = [self = shared_from_this(), work = std::move(work)]() mutable { work(); },
        .check = [limits = limits_](absl::Time now) { return limits.Check(now); },
        .drop = [self = shared_from_this()](absl::Status why) { self->Finish(std::move(why)); }});
 }
@@ -27,7 +28,8 @@ void StreamCall::OnCpuPool(CpuPool::JobClass job_class, absl::AnyInvocable<void(
 void StreamCall::OnModel(absl::AnyInvocable<void(Segmenter&, absl::Duration queued)> work) {
   parts_.worker.RunChunk(
       ModelWorker::kBackground,
-      {.check = [limits = limits_](absl::Time now) { return limits.Check(now); },
+      {.tenant = limits_.tenant,
+       .check = [limits = limits_](absl::Time now) { return limits.Check(now); },
        .run = [self = shared_from_this(), work = std::move(work)](
                   Segmenter& segmenter, absl::Duration queued) mutable { work(segmenter, queued); },
        .drop = [self = shared_from_this()](absl::Status why) { self->Finish(std::move(why)); }});

@@ -83,7 +83,8 @@ size_t WordEncoder::ChunkSize(const Run& run) const {
 
 void WordEncoder::SubmitChunk(const std::shared_ptr<Run>& run) {
   worker_.RunChunk(ModelWorker::kText,
-                   {.check = [run](absl::Time now) { return run->limits.Check(now); },
+                   {.tenant = run->limits.tenant,
+                    .check = [run](absl::Time now) { return run->limits.Check(now); },
                     .run = [this, run, size = ChunkSize(*run)](
                                Segmenter& segmenter,
                                absl::Duration /*queued*/) { RunChunk(run, size, segmenter); },

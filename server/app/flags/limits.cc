@@ -12,7 +12,11 @@ ABSL_FLAG(int64_t, max_image_megapixels, 64, "megapixels of one image");
 ABSL_FLAG(std::string, tenants_file, "",
           "file of what each tenant may have beside the limits of the server, one a line: NAME (or "
           "* for all others), then any of max_sessions=N max_retained_mib=N "
-          "max_upload_mib=N max_calls=N max_queries=N max_background_calls=N");
+          "max_upload_mib=N max_calls=N max_queries=N max_background_calls=N, and weight=N, its "
+          "share of the work while others wait, too");
+ABSL_FLAG(double, max_tenant_share, 0.5,
+          "with --tenants_file: of the calls under way, of each queue and of the images being "
+          "encoded, what one tenant may have; 1: all");
 ABSL_FLAG(int, max_prompts, 64, "prompts a request");
 ABSL_FLAG(int, max_words, 2000, "words a list");
 ABSL_FLAG(int, max_word_characters, 64, "Unicode characters a word");
@@ -31,6 +35,7 @@ namespace semsam {
 void ReadLimitFlags(ServerOptions& options) {
   options.tenants_file = absl::GetFlag(FLAGS_tenants_file);
   EngineOptions& engine = options.engine;
+  engine.max_tenant_share = absl::GetFlag(FLAGS_max_tenant_share);
   engine.image.max_bytes = MebibytesFlag(FLAGS_max_image_mib);
   engine.image.max_pixels =
       std::clamp<int64_t>(absl::GetFlag(FLAGS_max_image_megapixels), 0, 1000000) * 1000000;

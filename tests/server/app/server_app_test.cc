@@ -338,6 +338,7 @@ TEST_F(ServerAppTest, BadOptionsNameTheirField) {
       {"image.max_bytes", [](ServerOptions& o) { o.engine.image.max_bytes = 0; }},
       {"max_encode_wait",
        [](ServerOptions& o) { o.engine.max_encode_wait = -absl::Seconds(1); }},
+      {"max_tenant_share", [](ServerOptions& o) { o.engine.max_tenant_share = 0; }},
       {"max_deadline", [](ServerOptions& o) { o.engine.max_deadline = absl::Seconds(1); }},
       {"sessions.max_age", [](ServerOptions& o) { o.engine.sessions.max_age = absl::Seconds(1); }},
   };

@@ -19,12 +19,14 @@ TEST(TenantTable, WithoutRowsNothingIsBounded) {
 TEST(TenantTable, ARowBoundsItsTenantAndTheStarAllOthers) {
   const auto table = TenantTable::Parse(
       "* max_sessions=2 max_retained_mib=3 # the others\r\n"
-      "lab\tmax_calls=4 max_queries=500  max_background_calls=0\n"
+      "lab\tmax_calls=4 max_queries=500  max_background_calls=0 weight=3\n"
       "sends max_upload_mib=5\n"
       "free.of_all-bounds");
   ASSERT_TRUE(table.ok()) << table.status();
-  EXPECT_EQ(table->Of({"lab"}),
-            (TenantQuota{.max_calls = 4, .max_queries = 500, .max_background_calls = 0}));
+  EXPECT_EQ(
+      table->Of({"lab"}),
+      (TenantQuota{.max_calls = 4, .max_queries = 500, .max_background_calls = 0, .weight = 3}));
+  EXPECT_EQ(table->Of({"sends"}).weight, 1);
   EXPECT_EQ(table->Of({"sends"}), (TenantQuota{.max_upload_bytes = 5 << 20}));
   EXPECT_EQ(table->Of({"free.of_all-bounds"}), TenantQuota{});
   for (const char* name : {"", "someone", "*"}) {
@@ -43,6 +45,8 @@ TEST(TenantTable, ABadRowIsRefusedByItsLine) {
   for (const Case& bad : {Case{"lab\nl@b", "line 2: a tenant's name"},
                           Case{"\n\nlab max_calls=0", "line 3: max_calls must be"},
                           Case{"lab max_queries=2000000000", "from 1 to 1073741824"},
+                          Case{"lab weight=0", "weight must be a whole number from 1 to 1000"},
+                          Case{"lab weight=1001", "weight must be"},
                           Case{"lab max_sessions=-1", "max_sessions must be"},
                           Case{"lab max_sessions=1e3", "max_sessions must be"},
                           Case{"lab max_sessions=", "max_sessions must be"},

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cmath>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -259,6 +261,58 @@ TEST_F(WorkQueueTest, OfTwoThatWaitedTooLongTheOneFurtherPastItsBoundGoesFirst) 
   EXPECT_THAT(Tasks(queue.TakeBatch()), ElementsAre("encode"));
 }
 
+TEST_F(WorkQueueTest, FlowsShareAClassByTheWeightsOfTheirTenants) {
+  WorkQueueOptions options{
+      .classes = {{.name = "decode", .max_units = 288, .max_batch_units = 12}}};
+  options.tenants = *TenantTable::Parse("lab weight=3\n");
+  TestQueue queue(options, clock_);
+  for (int i = 0; i < 24; ++i) {
+    for (const char* flow : {"lab", "shop"}) {
+      TestQueue::Entry entry = Entry(flow, /*units=*/6);
+      entry.flow = {flow};
+      ASSERT_TRUE(queue.Push(0, entry).ok());
+    }
+  }
+  std::map<std::string, int> served;
+  for (int i = 0; i < 8; ++i) {
+    for (const std::string& task : Tasks(queue.TakeBatch())) ++served[task];
+  }
+  EXPECT_EQ(served["lab"], 12);
+  EXPECT_EQ(served["shop"], 4);
+}
+
+TEST_F(WorkQueueTest, OneFlowCannotFillAClass) {
+  WorkQueueOptions options{.classes = {{.name = "decode", .max_entries = 6, .max_units = 100}},
+                           .max_flow_share = 0.5};
+  TestQueue queue(options, clock_);
+  const auto push = [&](const char* flow, int64_t units = 1) {
+    TestQueue::Entry entry = Entry(flow, units);
+    entry.flow = {flow};
+    return queue.Push(0, entry);
+  };
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(push("greedy").ok());
+  const absl::Status refusal = push("greedy");
+  EXPECT_EQ(refusal.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(refusal), reason::kQuotaExceeded);
+  EXPECT_TRUE(ErrorRetryAfter(refusal).has_value());
+  EXPECT_TRUE(push("large", 60).ok()) << "its first is let in";
+  EXPECT_EQ(ErrorReason(push("large", 1)), reason::kQuotaExceeded);
+  EXPECT_TRUE(push("other").ok());
+  EXPECT_TRUE(push("third").ok());
+  EXPECT_EQ(ErrorReason(push("fourth")), reason::kQueueFull) << "the class's own bound holds";
+}
+
+TEST_F(WorkQueueTest, TheDeadOfAFlowDoNotCountAgainstItsShare) {
+  TestQueue queue({.classes = {{.name = "decode", .max_entries = 2}}, .max_flow_share = 0.5},
+                  clock_);
+  auto flag = std::make_shared<CancelFlag>();
+  TestQueue::Entry dead = Entry("dead", 1, {.cancel = flag});
+  ASSERT_TRUE(queue.Push(0, dead).ok());
+  flag->Cancel();
+  TestQueue::Entry alive = Entry("alive");
+  EXPECT_TRUE(queue.Push(0, alive).ok());
+}
+
 TEST(WorkQueueOptions, ValidateNamesTheField) {
   EXPECT_TRUE(Options().Validate().ok());
   EXPECT_EQ(ErrorField(WorkQueueOptions{}.Validate()), "classes");
@@ -268,6 +322,11 @@ TEST(WorkQueueOptions, ValidateNamesTheField) {
   options = Options();
   options.classes[0].max_wait = -absl::Seconds(1);
   EXPECT_EQ(ErrorField(options.Validate()), "classes[0].max_wait");
+  for (const double share : {0.0, 1.5, std::nan("")}) {
+    options = Options();
+    options.max_flow_share = share;
+    EXPECT_EQ(ErrorField(options.Validate()), "max_flow_share");
+  }
 }
 
 // Invariant 2 under load: whatever was accepted is taken or dropped exactly once.
@@ -278,9 +337,13 @@ TEST(WorkQueueStress, EveryAcceptedEntryLeavesExactlyOnce) {
   std::atomic<int> taken{0};
   std::atomic<int> dropped{0};
   std::atomic<int> refused{0};
-  WorkQueue<int> queue({.classes = {{.name = "a", .max_entries = 32, .max_units = 64},
-                                    {.name = "b", .max_entries = 32, .max_units = 64}}},
-                       clock);
+  WorkQueue<int> queue(
+      {.classes =
+           {{.name = "a", .max_entries = 32, .max_units = 64, .max_batch_units = 8},
+            {.name = "b", .max_entries = 32, .max_units = 64, .max_wait = absl::Nanoseconds(1)}},
+       .tenants = *TenantTable::Parse("tenant0 weight=3\ntenant1 weight=7\n"),
+       .max_flow_share = 0.5},
+      clock);
   std::vector<std::thread> consumers;
   for (int i = 0; i < 2; ++i) {
     consumers.emplace_back([&] {
@@ -294,6 +357,8 @@ TEST(WorkQueueStress, EveryAcceptedEntryLeavesExactlyOnce) {
         auto flag = std::make_shared<CancelFlag>();
         WorkQueue<int>::Entry entry{.task = i,
                                     .units = 1 + i % 3,
+                                    .batch_key = static_cast<uint64_t>(i % 4),
+                                    .flow = {"tenant" + std::to_string(i % 5)},
                                     .check =
                                         [flag](absl::Time /*now*/) {
                                           return flag->cancelled() ? absl::CancelledError()

@@ -394,5 +394,27 @@ TEST(EmbeddingCacheStress, AccountingNeverDrifts) {
   EXPECT_EQ(alive, 0);
 }
 
+TEST(EmbeddingCacheShare, OneTenantLeavesFlightsForOthers) {
+  EmbeddingCache cache({.max_flights = 4, .max_tenant_share = 0.5});
+  const auto alive = [](absl::Time /*now*/) { return absl::OkStatus(); };
+  absl::Status status;
+  const auto get = [&](const char* tenant, const char* sha256) {
+    status = absl::OkStatus();
+    return cache.Get({.tenant = {tenant}, .image_sha256 = sha256}, EmbeddingCache::OnMiss::kLead,
+                     alive, [&status](const auto& found) { status = found.status(); });
+  };
+  const auto first = get("greedy", "1");
+  auto second = get("greedy", "2");
+  EXPECT_NE(second, nullptr);
+  EXPECT_EQ(get("greedy", "3"), nullptr);
+  EXPECT_EQ(ErrorReason(status), reason::kQuotaExceeded);
+  EXPECT_TRUE(ErrorRetryAfter(status).has_value());
+  const auto other = get("other", "3");
+  EXPECT_NE(other, nullptr);
+  second->Finish(absl::CancelledError());
+  const auto third = get("greedy", "3");
+  EXPECT_NE(third, nullptr);
+}
+
 }  // namespace
 }  // namespace semsam

@@ -46,5 +46,103 @@ TEST_F(EngineSchedulingTest, ABatchOfImagesIsOfOnePaddedShape) {
   EXPECT_THAT(widths, ElementsAre(256, 256, 256, 256, 320, 316, 384));
 }
 
+// Fills the queue of images with those of two tenants, told apart by their width, behind
+// one that is being encoded; in which order they came to the model.
+class EngineFairnessTest : public EngineSchedulingTest {
+ protected:
+  void StartWith(const std::string& tenants) {
+    auto table = TenantTable::Parse(tenants);
+    ASSERT_TRUE(table.ok()) << table.status();
+    options_.tenants = *std::move(table);
+    Start();
+  }
+
+  std::string NewSessionOf(const TenantId& tenant) {
+    auto session = engine_->CreateSession(tenant, absl::ZeroDuration());
+    EXPECT_TRUE(session.ok()) << session.status();
+    return session.ok() ? session->session_id : "";
+  }
+
+  // Images of `ours_`, that is 'o', and then as many of `theirs_`: 't'.
+  std::string OrderOf(int each) {
+    encodes_.Shut();
+    const std::string our_session = NewSessionOf(ours_);
+    const std::string their_session = NewSessionOf(theirs_);
+    std::vector<UploadLog> logs(2 * each + 1);
+    StartUpload(NewSession(), FakeImageBytes(64, 64), logs[0]);
+    encodes_.WaitForCalls(1);
+    for (int i = 1; i <= 2 * each; ++i) {
+      const bool ours = i <= each;
+      StartUpload(ours ? our_session : their_session,
+                  FakeImageBytes(ours ? 80 : 96, 64, std::to_string(i)), logs[i],
+                  {.tenant = ours ? ours_ : theirs_});
+      WaitForQueued("encode", i);
+    }
+    encodes_.Open();
+    for (UploadLog& log : logs) EXPECT_TRUE(log.Wait().ok());
+    std::string order;
+    for (const ImageSize& size : segmenter_->encoded_sizes()) {
+      if (size.width != 256) order += size.width == 320 ? 'o' : 't';
+    }
+    return order;
+  }
+
+  const TenantId ours_{"ours"};
+  const TenantId theirs_{"theirs"};
+};
+
+TEST_F(EngineFairnessTest, TenantsTakeTurnsHoweverMuchOneAsksFor) {
+  StartWith("");
+  EXPECT_EQ(OrderOf(6), "otototototot");
+}
+
+TEST_F(EngineFairnessTest, ATenantOfMoreWeightIsServedMore) {
+  StartWith("theirs weight=3\n");
+  EXPECT_EQ(OrderOf(8), "otttotttottooooo");
+}
+
+TEST_F(EngineFairnessTest, ClicksAreSharedByTheirQueries) {
+  options_.max_batch_queries = 12;
+  StartWith("");
+  const ImageReference image = NewImage();
+  const std::string session = NewSessionOf(theirs_);
+  UploadLog upload;
+  StartUpload(session, FakeImageBytes(80, 64), upload, {.tenant = theirs_});
+  const ImageReference their_image{session, upload.Wait()->image.image_id};
+  decodes_.Shut();
+  std::vector<SegmentLog> logs(9);
+  engine_->Segment(ClickOn(image), {}, logs[0].Sink());
+  decodes_.WaitForCalls(1);
+  // Requests of one prompt against requests of two, one a batch.
+  for (int i = 1; i <= 4; ++i) {
+    SegmentRequest two = ClickOn(image);
+    two.prompts.push_back(Click(20, 20));
+    engine_->Segment(std::move(two), {}, logs[i].Sink());
+  }
+  for (int i = 5; i <= 8; ++i) {
+    engine_->Segment(ClickOn(their_image), {.tenant = theirs_}, logs[i].Sink());
+  }
+  decodes_.Open();
+  for (SegmentLog& log : logs) EXPECT_TRUE(log.Wait().ok());
+  EXPECT_THAT(segmenter_->decoded_prompts(), ElementsAre(1, 2, 1, 1, 2, 1, 1, 2, 2));
+}
+
+TEST_F(EngineFairnessTest, OneTenantLeavesRoomForOthers) {
+  options_.max_segment_calls = 4;
+  StartWith("* max_sessions=100\n");
+  encodes_.Shut();
+  const auto picture = [](const char* seed) {
+    return SegmentRequest{.image = FakeImageBytes(80, 64, seed), .prompts = {Click(40, 32)}};
+  };
+  std::vector<SegmentLog> logs(4);
+  engine_->Segment(picture("1"), {.tenant = ours_}, logs[0].Sink());
+  engine_->Segment(picture("2"), {.tenant = ours_}, logs[1].Sink());
+  engine_->Segment(picture("3"), {.tenant = ours_}, logs[2].Sink());
+  EXPECT_EQ(ErrorReason(logs[2].Wait().status()), reason::kQuotaExceeded);
+  engine_->Segment(picture("3"), {.tenant = theirs_}, logs[3].Sink());
+  encodes_.Open();
+  for (const int i : {0, 1, 3}) EXPECT_TRUE(logs[i].Wait().ok()) << i;
+}
+
 }  // namespace
 }  // namespace semsam
