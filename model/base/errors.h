@@ -37,6 +37,7 @@ inline constexpr std::string_view kLimitExceeded = "LIMIT_EXCEEDED";
 inline constexpr std::string_view kQuotaExceeded = "QUOTA_EXCEEDED";
 inline constexpr std::string_view kUnauthenticated = "UNAUTHENTICATED";
 inline constexpr std::string_view kTenantRequired = "TENANT_REQUIRED";
+inline constexpr std::string_view kDeadlineUnmeetable = "DEADLINE_UNMEETABLE";
 inline constexpr std::string_view kDraining = "DRAINING";
 inline constexpr std::string_view kUploadStalled = "UPLOAD_STALLED";
 inline constexpr std::string_view kSuperseded = "SUPERSEDED";

@@ -16,6 +16,8 @@
 //      A class with an entry that waited longer than max_wait goes before the others,
 //      but not twice in a row: neither starves.
 //   5. An entry whose `check` failed is never taken.
+//      Nor is one let in that its deadline leaves no time, as far as a ServiceEstimate
+//      knows: what is queued before it, the rest of the batch under way, and itself.
 //   6. After Close no entry enters.
 //
 // Time enters through the Clock alone; nothing here waits for time to pass.
@@ -23,6 +25,7 @@
 #ifndef SEMSAM_SERVER_BATCHING_WORK_QUEUE_H_
 #define SEMSAM_SERVER_BATCHING_WORK_QUEUE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -37,7 +40,9 @@
 #include "model/base/clock.h"
 #include "model/base/errors.h"
 #include "model/base/mutex.h"
+#include "model/base/status_macros.h"
 #include "server/batching/flow_queue.h"
+#include "server/batching/service_estimate.h"
 #include "server/batching/tenant_id.h"
 #include "server/batching/work_queue_options.h"
 
@@ -53,6 +58,9 @@ class WorkQueue {
     uint64_t batch_key = 0;
     // Whose work it is: tenants share the worker by their weights.
     TenantId flow;
+    // When its answer must be there. Judged on the way in alone: `check` says when it
+    // has passed.
+    absl::Time deadline = absl::InfiniteFuture();
     // OK while somebody waits for the answer. May run under the queue's lock: it
     // must be quick and never call the queue. Not called again after it failed.
     absl::AnyInvocable<absl::Status(absl::Time now)> check;
@@ -76,11 +84,14 @@ class WorkQueue {
     kReject,  // what is queued is dropped with UNAVAILABLE
   };
 
-  // `options` are valid; `clock` and `observer` (may be null) outlive the queue.
-  WorkQueue(WorkQueueOptions options, const Clock& clock, WorkQueueObserver* observer = nullptr)
+  // `options` are valid; `clock`, `observer` and `estimate` (of the worker; both may be
+  // null) outlive the queue.
+  WorkQueue(WorkQueueOptions options, const Clock& clock, WorkQueueObserver* observer = nullptr,
+            const ServiceEstimate* estimate = nullptr)
       : options_(std::move(options)),
         clock_(clock),
         observer_(observer),
+        estimate_(estimate),
         classes_(options_.classes.size()) {}
 
   // Drops what is left.
@@ -91,7 +102,7 @@ class WorkQueue {
 
   // Queues `entry`, or says why not and leaves it untouched, `drop` included:
   // RESOURCE_EXHAUSTED (with a retry hint) when the class or the flow's share of it is
-  // full, UNAVAILABLE
+  // full, that of CheckDeadline, UNAVAILABLE
   // after Close, or the failure of `check`.
   absl::Status Push(int work_class, Entry& entry) {
     std::vector<Dropped> dropped;
@@ -102,6 +113,29 @@ class WorkQueue {
     }
     AnswerDropped(dropped);
     return status;
+  }
+
+  // Whether work of so many units could be done by `deadline` if it came now. Late for
+  // what waits before it: RESOURCE_EXHAUSTED with a hint how much; late even if nothing
+  // did: DEADLINE_EXCEEDED; both with the reason DEADLINE_UNMEETABLE. OK as long as
+  // nothing is known.
+  absl::Status CheckDeadline(int work_class, int64_t units, const TenantId& flow,
+                             absl::Time deadline) {
+    std::vector<Dropped> dropped;
+    absl::Status status;
+    {
+      MutexLock lock(mutex_);
+      status = CheckDeadlineLocked(work_class, units, flow, deadline, clock_.Now(), dropped);
+    }
+    AnswerDropped(dropped);
+    return status;
+  }
+
+  // How long a caller should stay away who found the class full: about until what is in
+  // it is done.
+  absl::Duration RetryAfter(int work_class) const {
+    MutexLock lock(mutex_);
+    return RetryAfterLocked(work_class);
   }
 
   // Waits for work; nullopt once the queue is closed and empty.
@@ -158,6 +192,9 @@ class WorkQueue {
   }
 
  private:
+  static constexpr absl::Duration kShortestRetry = absl::Milliseconds(50);
+  static constexpr absl::Duration kLongestRetry = absl::Seconds(5);
+
   using ClassQueue = FlowQueue<Entry>;
   using Slot = typename ClassQueue::Slot;
   struct Dropped {
@@ -182,6 +219,8 @@ class WorkQueue {
     // Entries that nobody waits for make room for one that somebody does.
     if (!CheckRoom(work_class, entry).ok()) RemoveDead(work_class, now, dropped);
     if (absl::Status status = CheckRoom(work_class, entry); !status.ok()) return status;
+    SEMSAM_RETURN_IF_ERROR(
+        CheckDeadlineLocked(work_class, entry.units, entry.flow, entry.deadline, now, dropped));
     const TenantId flow = entry.flow;
     Slot slot;
     slot.units = entry.units;
@@ -250,7 +289,7 @@ class WorkQueue {
     const typename ClassQueue::Load load = classes_[work_class].load();
     if (load.entries >= options.max_entries || entry.units > options.max_units - load.units) {
       return Overloaded(reason::kQueueFull, absl::StrCat("the ", options.name, " queue is full"),
-                        options_.retry_after);
+                        RetryAfterLocked(work_class));
     }
     const typename ClassQueue::Load own = classes_[work_class].load(entry.flow.name);
     if (own.entries > 0 &&
@@ -261,6 +300,53 @@ class WorkQueue {
                         options_.retry_after);
     }
     return absl::OkStatus();
+  }
+
+  // Until the worker is done with what goes before new work of `flow` (null: with all of
+  // the class, whosever it is), at best.
+  absl::Duration Before(int work_class, const TenantId* flow, absl::Time now) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    absl::Duration higher = estimate_->RestOfRun(now);
+    for (int i = 0; i < work_class; ++i) {
+      higher += estimate_->Backlog(i, classes_[i].load().units);
+    }
+    const absl::Duration max_wait = options_.classes[work_class].max_wait;
+    if (max_wait > absl::ZeroDuration()) higher = std::min(higher, max_wait);
+    const ClassQueue& own = classes_[work_class];
+    return higher + estimate_->Backlog(work_class, flow == nullptr ? own.load().units
+                                                                   : own.UnitsBefore(flow->name));
+  }
+
+  absl::Status CheckDeadlineLocked(int work_class, int64_t units, const TenantId& flow,
+                                   absl::Time deadline, absl::Time now,
+                                   std::vector<Dropped>& dropped)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (estimate_ == nullptr || !options_.check_deadlines || deadline == absl::InfiniteFuture()) {
+      return absl::OkStatus();
+    }
+    const std::optional<absl::Duration> run = estimate_->Run(work_class, units);
+    const bool learns = classes_[work_class].empty() && estimate_->Old(work_class, now);
+    if (!run.has_value() || learns) return absl::OkStatus();
+    if (now + *run > deadline) {
+      return ErrorWithReason(absl::StatusCode::kDeadlineExceeded, reason::kDeadlineUnmeetable,
+                             "the work takes longer than the deadline allows");
+    }
+    if (now + Before(work_class, &flow, now) + *run <= deadline) return absl::OkStatus();
+    // Some of that may be for callers who left.
+    for (int i = 0; i <= work_class; ++i) RemoveDead(i, now, dropped);
+    const absl::Time end = now + Before(work_class, &flow, now) + *run;
+    if (end <= deadline) return absl::OkStatus();
+    return Overloaded(reason::kDeadlineUnmeetable,
+                      "what waits before this takes longer than the deadline allows",
+                      end - deadline);
+  }
+
+  absl::Duration RetryAfterLocked(int work_class) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (estimate_ == nullptr || !estimate_->Run(work_class, 1).has_value()) {
+      return options_.retry_after;
+    }
+    return std::clamp(Before(work_class, /*flow=*/nullptr, clock_.Now()), kShortestRetry,
+                      kLongestRetry);
   }
 
   void RemoveDead(int work_class, absl::Time now, std::vector<Dropped>& dropped)
@@ -303,6 +389,7 @@ class WorkQueue {
   const WorkQueueOptions options_;
   const Clock& clock_;
   WorkQueueObserver* const observer_;
+  const ServiceEstimate* const estimate_;
 
   mutable Mutex mutex_;
   CondVar work_arrived_;

@@ -31,7 +31,9 @@ struct WorkQueueOptions {
   // Of a class's bounds, what one flow may have: below 1 there is room for others, always.
   // A flow with nothing in the class may enter with one entry of any size.
   double max_flow_share = 1;
-  // What a refused caller is told to wait.
+  // Refuse what an estimate says cannot be done by its deadline.
+  bool check_deadlines = true;
+  // What a refused caller is told to wait, where no estimate knows better.
   absl::Duration retry_after = absl::Milliseconds(250);
 
   // OK, or INVALID_ARGUMENT that names the first bad field.

@@ -8,6 +8,7 @@
 #define SEMSAM_SERVER_PIPELINE_CALL_GATE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,6 +52,9 @@ class CallGate {
     int64_t max_calls = 1;
     int64_t max_queries = 0;
     absl::Duration retry_after;
+    // What to tell those who find it full, if that is known better; null: retry_after.
+    // Runs under the gate's lock.
+    std::function<absl::Duration()> retry_when_full;
     // What is reported; the queries need not be.
     Bounded calls = Bounded::kSegmentCalls;
     std::optional<Bounded> queries;
@@ -76,9 +80,9 @@ class CallGate {
     }
     if (static_cast<int64_t>(places_.size()) >= options_.max_calls ||
         queries > options_.max_queries - queries_) {
-      return Overloaded(reason::kQueueFull,
-                        absl::StrCat("too many ", options_.what, " calls are under way"),
-                        options_.retry_after);
+      return Overloaded(
+          reason::kQueueFull, absl::StrCat("too many ", options_.what, " calls are under way"),
+          options_.retry_when_full ? options_.retry_when_full() : options_.retry_after);
     }
     const uint64_t id = next_id_++;
     places_.emplace(id, Place{.tenant = tenant.name, .queries = queries});

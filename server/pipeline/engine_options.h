@@ -70,6 +70,7 @@ struct EngineOptions {
 
   absl::Duration default_deadline = absl::Seconds(30);  // of a short call that sets none
   absl::Duration max_deadline = absl::Minutes(5);       // of any call
+  bool deadline_admission = true;  // refuse what clearly cannot be in time, before work
   absl::Duration retry_after = absl::Milliseconds(250);
 
   // max_tenant_share, or 1 where tenants are not told apart.

@@ -1,9 +1,11 @@
 #include "server/pipeline/image_encoder.h"
 
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "server/cache/sha256.h"
 
@@ -57,12 +59,20 @@ void ImageEncoder::Ensure(const ImageSource& source, const CallLimits& limits, T
   auto stages = std::make_shared<StageTimings>();
   SharedFlight flight = cache_.Get(
       key, on_miss, [limits](absl::Time now) { return limits.Check(now); },
-      [stages, &timings,
+      [this, stages, &timings,
        done = std::move(done)](absl::StatusOr<EmbeddingCache::Found> found) mutable {
         if (found.ok() && found->lookup == CacheLookup::kMiss) CopyStages(*stages, timings);
+        if (ErrorReason(found.status()) == reason::kQueueFull) {
+          found = Overloaded(reason::kQueueFull, std::string(found.status().message()),
+                             worker_.RetryAfter(ModelWorker::kEncode));
+        }
         done(std::move(found));
       });
   if (flight == nullptr) return;
+  // The picture is not even read where its encode would be too late.
+  if (absl::Status late = worker_.CheckEncodeDeadline(limits.tenant, limits.deadline); !late.ok()) {
+    return flight->Finish(std::move(late));
+  }
   if (thread == Thread::kCpuPool) {
     Prepare(flight, source, limits.tenant, stages);
     return;

@@ -48,7 +48,8 @@ class ImageEncoder {
   // Digest and sizes of an image. Reads every byte: call it on the CPU pool.
   absl::StatusOr<ImageSource> Identify(std::shared_ptr<const std::string> bytes) const;
 
-  // Gets the embedding of `source`. `done` runs exactly once; NOT_FOUND without
+  // Gets the embedding of `source`; refuses to lead an encode that the deadline leaves no
+  // time for, before the image is read. `done` runs exactly once; NOT_FOUND without
   // reason says that neither the embedding nor the bytes are held. The stages that
   // ran for this caller are written to `timings`, which `done` keeps alive, right
   // before `done` runs with an embedding.

@@ -24,6 +24,7 @@ WorkQueueOptions QueueOptions(const ModelWorkerOptions& options) {
                        .max_units = options.max_background_jobs}},
           .tenants = options.tenants,
           .max_flow_share = options.max_tenant_share,
+          .check_deadlines = options.check_deadlines,
           .retry_after = options.retry_after};
 }
 
@@ -40,7 +41,8 @@ ModelWorker::ModelWorker(const ModelWorkerOptions& options, Segmenter& segmenter
     : segmenter_(segmenter),
       clock_(clock),
       metrics_(metrics),
-      queue_(QueueOptions(options), clock, observer),
+      estimate_(kBackground + 1),
+      queue_(QueueOptions(options), clock, observer, &estimate_),
       thread_([this] { Work(); }) {}
 
 ModelWorker::~ModelWorker() { Shutdown(); }
@@ -48,12 +50,13 @@ ModelWorker::~ModelWorker() { Shutdown(); }
 void ModelWorker::Decode(DecodeJob job) {
   const int64_t queries =
       static_cast<int64_t>(job.request.prompts.size()) * segmenter_.info().config.decoder.tokens;
-  Submit(kDecode, queries, /*batch_key=*/0, std::move(job));
+  const absl::Time deadline = job.deadline;
+  Submit(kDecode, queries, /*batch_key=*/0, deadline, std::move(job));
 }
 
 void ModelWorker::Encode(EncodeJob job) {
   const uint64_t shape = ShapeKey(PaddedSize(segmenter_.info().config, job.image.size));
-  Submit(kEncode, /*units=*/1, shape, std::move(job));
+  Submit(kEncode, /*units=*/1, shape, absl::InfiniteFuture(), std::move(job));
 }
 
 void ModelWorker::RunChunk(WorkClass work_class, ChunkJob job) {
@@ -68,13 +71,15 @@ void ModelWorker::RunChunk(WorkClass work_class, ChunkJob job) {
 }
 
 template <typename Job>
-void ModelWorker::Submit(WorkClass work_class, int64_t units, uint64_t batch_key, Job job) {
+void ModelWorker::Submit(WorkClass work_class, int64_t units, uint64_t batch_key,
+                         absl::Time deadline, Job job) {
   auto shared = std::make_shared<Job>(std::move(job));
   TaskQueue::Entry entry{
       .task = shared,
       .units = units,
       .batch_key = batch_key,
       .flow = shared->tenant,
+      .deadline = deadline,
       .check = [shared](absl::Time now) { return shared->check(now); },
       .drop = [shared](absl::Status why) { shared->done(std::move(why), Times{}); }};
   absl::Status status = queue_.Push(work_class, entry);
@@ -88,18 +93,22 @@ void ModelWorker::Shutdown() {
 
 void ModelWorker::Work() {
   while (std::optional<TaskQueue::Batch> batch = queue_.TakeBatch()) {
-    switch (batch->work_class) {
-      case kDecode:
-        RunDecode(*std::move(batch));
-        break;
-      case kEncode:
-        RunEncode(*std::move(batch));
-        break;
-      default:
-        for (TaskQueue::Taken& taken : batch->entries) {
-          std::get<std::shared_ptr<ChunkJob>>(taken.task)->run(segmenter_, taken.wait);
-        }
-    }
+    estimate_.Started(batch->work_class, batch->units, clock_.Now());
+    Run(*std::move(batch));
+    estimate_.Finished(clock_.Now());
+  }
+}
+
+void ModelWorker::Run(TaskQueue::Batch batch) {
+  switch (batch.work_class) {
+    case kDecode:
+      return RunDecode(std::move(batch));
+    case kEncode:
+      return RunEncode(std::move(batch));
+    default:
+      for (TaskQueue::Taken& taken : batch.entries) {
+        std::get<std::shared_ptr<ChunkJob>>(taken.task)->run(segmenter_, taken.wait);
+      }
   }
 }
 

@@ -8,6 +8,8 @@
 //     become one batch, and whatever images that are of one size once padded.
 //   - An image waits for clicks no longer than max_encode_wait: from then on it shares
 //     the model with them, batch by batch.
+//   - What clearly cannot be in time is refused before work is done for it, as far as
+//     the runs so far tell (ServiceEstimate).
 //   - Tenants share each class by their weights.
 //   - Every `done` runs exactly once: with a result, with the model's error for
 //     this job, or with the reason why it did not run. Of `run` and `drop` exactly
@@ -29,6 +31,7 @@
 #include "absl/time/time.h"
 #include "model/base/clock.h"
 #include "model/segmenter.h"
+#include "server/batching/service_estimate.h"
 #include "server/batching/tenant_id.h"
 #include "server/batching/tenant_table.h"
 #include "server/batching/work_queue.h"
@@ -47,6 +50,7 @@ struct ModelWorkerOptions {
   int64_t max_background_jobs = 8;                     // queued
   TenantTable tenants;                                 // their weights
   double max_tenant_share = 1;                         // of each queue
+  bool check_deadlines = true;  // refuse what cannot be in time
   absl::Duration retry_after = absl::Milliseconds(250);
 };
 
@@ -64,6 +68,7 @@ class ModelWorker {
   struct DecodeJob {
     DecodeRequest request;
     TenantId tenant;
+    absl::Time deadline = absl::InfiniteFuture();
     Check check;
     absl::AnyInvocable<void(absl::StatusOr<DecodeResult>, const Times&)> done;
   };
@@ -92,6 +97,15 @@ class ModelWorker {
   // `work_class` is kText or kBackground.
   void RunChunk(WorkClass work_class, ChunkJob job);
 
+  // Whether one more image of `tenant` could be encoded by `deadline`; see
+  // WorkQueue::CheckDeadline. To be asked before the image is read: Encode does not ask
+  // again, for by then others may wait for it who have more time.
+  absl::Status CheckEncodeDeadline(const TenantId& tenant, absl::Time deadline) {
+    return queue_.CheckDeadline(kEncode, /*units=*/1, tenant, deadline);
+  }
+  // How long a caller should stay away who found too much under way before the model.
+  absl::Duration RetryAfter(WorkClass work_class) const { return queue_.RetryAfter(work_class); }
+
   // Drops jobs that nobody waits for.
   void DropDead() { queue_.DropDead(); }
 
@@ -104,14 +118,17 @@ class ModelWorker {
   using TaskQueue = WorkQueue<Task>;
 
   template <typename Job>
-  void Submit(WorkClass work_class, int64_t units, uint64_t batch_key, Job job);
+  void Submit(WorkClass work_class, int64_t units, uint64_t batch_key, absl::Time deadline,
+              Job job);
   void Work();
+  void Run(TaskQueue::Batch batch);
   void RunDecode(TaskQueue::Batch batch);
   void RunEncode(TaskQueue::Batch batch);
 
   Segmenter& segmenter_;
   const Clock& clock_;
   Metrics& metrics_;
+  ServiceEstimate estimate_;
   TaskQueue queue_;
   std::thread thread_;
 };

@@ -80,6 +80,7 @@ void SegmentCall::Decode(std::shared_ptr<const Embedding> embedding) {
                    .levels = levels_,
                    .joint_attention = task_.options.joint_attention},
        .tenant = limits().tenant,
+       .deadline = limits().deadline,
        .check = [limits = limits()](absl::Time now) { return limits.Check(now); },
        .done =
            [self = Self()](absl::StatusOr<DecodeResult> result, const ModelWorker::Times& times) {

@@ -27,6 +27,8 @@ ABSL_FLAG(int64_t, upload_buffer_mib, 512,
 ABSL_FLAG(absl::Duration, default_deadline, absl::Seconds(30),
           "deadline of a call that sets none; GenerateMasks and SegmentVocabulary take "
           "--max_deadline");
+ABSL_FLAG(bool, deadline_admission, true,
+          "refuse a call that its deadline clearly leaves no time, before work is done for it");
 ABSL_FLAG(absl::Duration, max_deadline, absl::Minutes(5), "longest deadline of any call");
 
 namespace semsam {
@@ -55,6 +57,7 @@ void ReadEngineFlags(ServerOptions& options) {
   engine.word_buffer_bytes = MebibytesFlag(FLAGS_word_buffer_mib);
   engine.upload_buffer_bytes = MebibytesFlag(FLAGS_upload_buffer_mib);
   engine.default_deadline = absl::GetFlag(FLAGS_default_deadline);
+  engine.deadline_admission = absl::GetFlag(FLAGS_deadline_admission);
   engine.max_deadline = absl::GetFlag(FLAGS_max_deadline);
 }
 

@@ -313,6 +313,91 @@ TEST_F(WorkQueueTest, TheDeadOfAFlowDoNotCountAgainstItsShare) {
   EXPECT_TRUE(queue.Push(0, alive).ok());
 }
 
+// Clicks of a millisecond a unit and encodes of two seconds.
+class WorkQueueDeadlineTest : public WorkQueueTest {
+ protected:
+  WorkQueueDeadlineTest() {
+    for (int i = 0; i < ServiceEstimate::kMinRuns; ++i) {
+      Run(kClicks, 6, absl::Milliseconds(6));
+      Run(kEncodes, 1, absl::Seconds(2));
+    }
+  }
+  void Run(int work_class, int64_t units, absl::Duration took) {
+    estimate_.Started(work_class, units, clock_.Now());
+    clock_.Advance(took);
+    estimate_.Finished(clock_.Now());
+  }
+  absl::Status PushWithin(absl::Duration time, int work_class, int64_t units = 1,
+                          const std::string& flow = "", CallLimits limits = {}) {
+    TestQueue::Entry entry = Entry(flow, units, limits);
+    entry.flow = {flow};
+    entry.deadline = clock_.Now() + time;
+    return timed_.Push(work_class, entry);
+  }
+
+  ServiceEstimate estimate_{2};
+  TestQueue timed_{Options(), clock_, nullptr, &estimate_};
+};
+
+TEST_F(WorkQueueDeadlineTest, WhatWouldBeLateEvenAloneIsRefused) {
+  const absl::Status status = PushWithin(absl::Seconds(1.9), kEncodes);
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(ErrorReason(status), reason::kDeadlineUnmeetable);
+  EXPECT_TRUE(PushWithin(absl::Seconds(2), kEncodes).ok());
+  EXPECT_TRUE(PushWithin(absl::InfiniteDuration(), kEncodes).ok());
+}
+
+TEST_F(WorkQueueDeadlineTest, WhatWaitsBeforeAnEntryCounts) {
+  ASSERT_TRUE(PushWithin(absl::Seconds(9), kEncodes).ok());
+  ASSERT_TRUE(PushWithin(absl::Seconds(9), kClicks, 12).ok());
+  estimate_.Started(kEncodes, 1, clock_.Now());
+  clock_.Advance(absl::Seconds(1));
+  // Rest of the run 1 s, clicks 12 ms, an encode 2 s, and its own.
+  const absl::Status status = PushWithin(absl::Seconds(5), kEncodes);
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(status), reason::kDeadlineUnmeetable);
+  EXPECT_EQ(ErrorRetryAfter(status), absl::Milliseconds(12));
+  EXPECT_TRUE(PushWithin(absl::Seconds(5) + absl::Milliseconds(12), kEncodes).ok());
+  EXPECT_TRUE(PushWithin(absl::Milliseconds(1018), kClicks, 6).ok()) << "clicks go before";
+}
+
+TEST_F(WorkQueueDeadlineTest, OnlyWhatGoesBeforeItsFlowCounts) {
+  ASSERT_TRUE(PushWithin(absl::Seconds(9), kEncodes, 1, "greedy").ok());
+  EXPECT_FALSE(PushWithin(absl::Seconds(2), kEncodes, 1, "greedy").ok());
+  EXPECT_TRUE(PushWithin(absl::Seconds(2), kEncodes, 1, "other").ok()) << "its turn may be first";
+}
+
+TEST_F(WorkQueueDeadlineTest, ThoseWhoLeftDoNotCount) {
+  auto flag = std::make_shared<CancelFlag>();
+  ASSERT_TRUE(PushWithin(absl::Seconds(9), kEncodes, 1, "", {.cancel = flag}).ok());
+  EXPECT_FALSE(PushWithin(absl::Seconds(2), kEncodes).ok());
+  flag->Cancel();
+  EXPECT_TRUE(PushWithin(absl::Seconds(2), kEncodes).ok());
+}
+
+TEST_F(WorkQueueDeadlineTest, AnOldEstimateLetsOneInToLearn) {
+  clock_.Advance(ServiceEstimate::kMaxAge + absl::Seconds(1));
+  EXPECT_TRUE(timed_.CheckDeadline(kEncodes, 1, {}, clock_.Now() + absl::Seconds(1)).ok());
+  ASSERT_TRUE(PushWithin(absl::Seconds(1), kEncodes).ok());
+  EXPECT_FALSE(PushWithin(absl::Seconds(1), kEncodes).ok()) << "one is enough";
+  timed_.TakeBatch();
+  estimate_.Started(kEncodes, 1, clock_.Now());
+  EXPECT_FALSE(PushWithin(absl::Seconds(1), kEncodes).ok()) << "it runs";
+  clock_.Advance(absl::Seconds(0.5));
+  estimate_.Finished(clock_.Now());
+  EXPECT_TRUE(PushWithin(absl::Seconds(1), kEncodes).ok());
+}
+
+TEST_F(WorkQueueDeadlineTest, AFullClassSaysWhenItWillNotBe) {
+  ASSERT_TRUE(PushWithin(absl::Seconds(9), kEncodes).ok());
+  ASSERT_TRUE(PushWithin(absl::Seconds(9), kEncodes).ok());
+  EXPECT_EQ(ErrorRetryAfter(PushWithin(absl::Seconds(9), kEncodes)), absl::Seconds(4));
+  EXPECT_EQ(timed_.RetryAfter(kClicks), absl::Milliseconds(50)) << "not less";
+  estimate_.Started(kEncodes, 1, clock_.Now());
+  EXPECT_EQ(timed_.RetryAfter(kEncodes), absl::Seconds(5)) << "not more";
+  EXPECT_EQ(queue_.RetryAfter(kEncodes), Options().retry_after) << "nothing is known";
+}
+
 TEST(WorkQueueOptions, ValidateNamesTheField) {
   EXPECT_TRUE(Options().Validate().ok());
   EXPECT_EQ(ErrorField(WorkQueueOptions{}.Validate()), "classes");

@@ -46,6 +46,147 @@ TEST_F(EngineSchedulingTest, ABatchOfImagesIsOfOnePaddedShape) {
   EXPECT_THAT(widths, ElementsAre(256, 256, 256, 256, 320, 316, 384));
 }
 
+// A model of which the fake's hooks say how long it takes.
+class EngineDeadlineTest : public EngineSchedulingTest {
+ protected:
+  // Each encode takes `encode_`, each decode `decode_`; one of each kind ran often enough
+  // to be known.
+  void StartTimed() {
+    fake_options_.on_encode = [this, hook = encodes_.Hook()] {
+      clock_.Advance(encode_);
+      return hook();
+    };
+    fake_options_.on_decode = [this, hook = decodes_.Hook()] {
+      clock_.Advance(decode_);
+      return hook();
+    };
+    Start();
+    session_ = NewSession();
+    for (int i = 0; i < ServiceEstimate::kMinRuns; ++i) {
+      auto image = Upload(session_, FakeImageBytes(80, 64, "known" + std::to_string(i)));
+      ASSERT_TRUE(image.ok()) << image.status();
+      image_ = {session_, image->image.image_id};
+      SegmentLog log;
+      ASSERT_TRUE(Segment(ClickOn(image_), log).ok());
+    }
+    runs_ = ServiceEstimate::kMinRuns;
+  }
+
+  CallLimits Within(absl::Duration time) const { return {.deadline = clock_.Now() + time}; }
+
+  absl::Status UploadWithin(absl::Duration time, const std::string& seed) {
+    UploadLog log;
+    StartUpload(session_, FakeImageBytes(80, 64, seed), log, Within(time));
+    return log.Wait().status();
+  }
+
+  absl::Duration encode_ = absl::Seconds(2);
+  absl::Duration decode_ = absl::Milliseconds(100);
+  std::string session_;
+  ImageReference image_;
+  int runs_ = 0;  // of each kind, so far
+};
+
+TEST_F(EngineDeadlineTest, AnImageThatCannotBeInTimeIsNotEvenRead) {
+  StartTimed();
+  const int read = stages_->decoded_images();
+  const absl::Status late = UploadWithin(absl::Seconds(1.9), "late");
+  EXPECT_EQ(late.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(ErrorReason(late), reason::kDeadlineUnmeetable);
+  EXPECT_FALSE(ErrorRetryAfter(late).has_value()) << "it would not help";
+  EXPECT_EQ(stages_->decoded_images(), read);
+  EXPECT_EQ(segmenter_->encoded_images(), runs_);
+  EXPECT_TRUE(UploadWithin(absl::Seconds(2.1), "in time").ok());
+  SegmentLog sent_along;
+  const auto summary =
+      Segment({.image = FakeImageBytes(80, 64, "sent"), .prompts = {Click(40, 32)}}, sent_along,
+              Within(absl::Seconds(1)));
+  EXPECT_EQ(ErrorReason(summary.status()), reason::kDeadlineUnmeetable);
+}
+
+TEST_F(EngineDeadlineTest, WhoWouldBeLateBehindOthersIsToldByHowMuch) {
+  StartTimed();
+  encodes_.Shut();
+  encode_ = absl::ZeroDuration();
+  UploadLog running;
+  StartUpload(session_, FakeImageBytes(80, 64, "running"), running);
+  encodes_.WaitForCalls(runs_ + 1);
+  UploadLog waits;
+  StartUpload(session_, FakeImageBytes(80, 64, "waits"), waits);
+  WaitForQueued("encode", 1);
+  clock_.Advance(absl::Seconds(0.5));
+  // What runs takes 1.5 s more, what waits 2 s, and it as long.
+  const absl::Status late = UploadWithin(absl::Seconds(5), "late");
+  EXPECT_EQ(late.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrorReason(late), reason::kDeadlineUnmeetable);
+  EXPECT_EQ(ErrorRetryAfter(late), absl::Seconds(0.5));
+  UploadLog in_time;
+  StartUpload(session_, FakeImageBytes(80, 64, "in time"), in_time, Within(absl::Seconds(5.5)));
+  WaitForQueued("encode", 2);
+  encodes_.Open();
+  for (UploadLog* log : {&running, &waits, &in_time}) EXPECT_TRUE(log->Wait().ok());
+}
+
+TEST_F(EngineDeadlineTest, AClickWaitsForClicksAndForWhatRunsButNotForImages) {
+  StartTimed();
+  encodes_.Shut();
+  encode_ = absl::ZeroDuration();
+  std::vector<UploadLog> uploads(3);
+  for (size_t i = 0; i < uploads.size(); ++i) {
+    StartUpload(session_, FakeImageBytes(80, 64, std::to_string(i)), uploads[i]);
+  }
+  encodes_.WaitForCalls(runs_ + 1);
+  WaitForQueued("encode", 2);
+  SegmentLog first;
+  engine_->Segment(ClickOn(image_), Within(absl::Seconds(2.1)), first.Sink());
+  WaitForQueued("decode", 1);
+  SegmentLog late;
+  const auto refused = Segment(ClickOn(image_), late, Within(absl::Seconds(2.15)));
+  EXPECT_EQ(ErrorReason(refused.status()), reason::kDeadlineUnmeetable);
+  EXPECT_EQ(ErrorRetryAfter(refused.status()), absl::Milliseconds(50));
+  SegmentLog second;
+  engine_->Segment(ClickOn(image_), Within(absl::Seconds(2.2)), second.Sink());
+  WaitForQueued("decode", 2);
+  encodes_.Open();
+  EXPECT_TRUE(first.Wait().ok());
+  EXPECT_TRUE(second.Wait().ok());
+  for (UploadLog& log : uploads) EXPECT_TRUE(log.Wait().ok());
+}
+
+TEST_F(EngineDeadlineTest, AModelThatBecameFasterIsNoticed) {
+  StartTimed();
+  encode_ = absl::Milliseconds(100);
+  EXPECT_FALSE(UploadWithin(absl::Seconds(1), "still known as slow").ok());
+  clock_.Advance(ServiceEstimate::kMaxAge + absl::Seconds(1));
+  EXPECT_TRUE(UploadWithin(absl::Seconds(1), "let in to see").ok());
+  EXPECT_TRUE(UploadWithin(absl::Seconds(1), "known as fast").ok());
+}
+
+TEST_F(EngineDeadlineTest, NothingIsRefusedWhereThatIsTurnedOff) {
+  options_.deadline_admission = false;
+  StartTimed();
+  UploadWithin(absl::Seconds(1), "late");
+  EXPECT_EQ(segmenter_->encoded_images(), runs_ + 1);
+}
+
+TEST_F(EngineDeadlineTest, WhoFindsItFullIsToldWhenItIsNot) {
+  options_.max_segment_calls = 3;
+  StartTimed();
+  decodes_.Shut();
+  decode_ = absl::ZeroDuration();
+  std::vector<SegmentLog> logs(3);
+  engine_->Segment(ClickOn(image_), {}, logs[0].Sink());
+  decodes_.WaitForCalls(runs_ + 1);
+  engine_->Segment(ClickOn(image_), {}, logs[1].Sink());
+  engine_->Segment(ClickOn(image_), {}, logs[2].Sink());
+  SegmentLog refused;
+  const absl::Status full = Segment(ClickOn(image_), refused).status();
+  EXPECT_EQ(ErrorReason(full), reason::kQueueFull);
+  EXPECT_EQ(ErrorRetryAfter(full), absl::Milliseconds(300));
+  decodes_.Open();
+  for (SegmentLog& log : logs) EXPECT_TRUE(log.Wait().ok());
+}
+
 // Fills the queue of images with those of two tenants, told apart by their width, behind
 // one that is being encoded; in which order they came to the model.
 class EngineFairnessTest : public EngineSchedulingTest {
