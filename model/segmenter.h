@@ -121,7 +121,8 @@ struct ModelInfo {
 // Segmenter.
 //
 // Errors of any call: RESOURCE_EXHAUSTED where the device has no memory for it (as a
-// whole: less may fit), INTERNAL where the model failed.
+// whole: less may fit), INTERNAL where the model failed, UNAVAILABLE with the reason
+// DEVICE_FAULT where the device is lost: no call succeeds in this process any more.
 class Segmenter {
  public:
   virtual ~Segmenter() = default;

@@ -78,6 +78,14 @@ absl::Status Overloaded(std::string_view reason, std::string_view message,
   return status;
 }
 
+absl::Status DeviceFault(std::string_view message) {
+  return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDeviceFault, message);
+}
+
+bool IsDeviceFault(const absl::Status& status) {
+  return ErrorReason(status) == reason::kDeviceFault;
+}
+
 absl::Status Annotate(const absl::Status& status, std::string_view prefix) {
   if (status.ok()) return status;
   return WithMessage(status, absl::StrCat(ToAbsl(prefix), ": ", status.message()));

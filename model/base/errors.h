@@ -38,6 +38,7 @@ inline constexpr std::string_view kQuotaExceeded = "QUOTA_EXCEEDED";
 inline constexpr std::string_view kUnauthenticated = "UNAUTHENTICATED";
 inline constexpr std::string_view kTenantRequired = "TENANT_REQUIRED";
 inline constexpr std::string_view kDeadlineUnmeetable = "DEADLINE_UNMEETABLE";
+inline constexpr std::string_view kDeviceFault = "DEVICE_FAULT";
 inline constexpr std::string_view kDraining = "DRAINING";
 inline constexpr std::string_view kUploadStalled = "UPLOAD_STALLED";
 inline constexpr std::string_view kSuperseded = "SUPERSEDED";
@@ -66,6 +67,10 @@ absl::Status ImageNotFound(std::string_view image_id, std::string_view sha256_he
 // RESOURCE_EXHAUSTED with a hint when to try again.
 absl::Status Overloaded(std::string_view reason, std::string_view message,
                         absl::Duration retry_after);
+
+// UNAVAILABLE: the device answers nothing any more in this process; another may.
+absl::Status DeviceFault(std::string_view message);
+bool IsDeviceFault(const absl::Status& status);
 
 // `status` with `prefix` put before the text; code and details stay.
 absl::Status Annotate(const absl::Status& status, std::string_view prefix);

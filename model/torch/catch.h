@@ -12,7 +12,8 @@
 
 namespace semsam {
 
-// RESOURCE_EXHAUSTED for out of memory, INTERNAL for anything else.
+// RESOURCE_EXHAUSTED for out of memory, DeviceFault for what leaves a device's context
+// unusable, INTERNAL for anything else.
 absl::Status StatusFromTorch(const std::exception& error);
 
 namespace torch_internal {

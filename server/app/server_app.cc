@@ -1,6 +1,7 @@
 #include "server/app/server_app.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -13,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "model/base/errors.h"
 #include "model/base/status_macros.h"
 #include "server/app/exit_watchdog.h"
 #include "server/app/tenants_file.h"
@@ -28,6 +30,9 @@ namespace {
 constexpr absl::Duration kTickInterval = absl::Milliseconds(500);
 // What the last lines of the log may take; their reader may have stopped reading.
 constexpr absl::Duration kFlushLimit = absl::Seconds(1);
+// How the program tells itself that the device is lost. Not one of those that stop it:
+// a second one of them would end it at once.
+constexpr int kFaultSignal = SIGUSR1;
 
 sigset_t StopSignals() {
   sigset_t signals;
@@ -59,8 +64,9 @@ absl::Status Serve(const ServerOptions& options, std::unique_ptr<Segmenter> segm
     LogLine(LogLevel::kWarning, "untrained").Text("meaning", "the masks mean nothing");
   }
   std::optional<ExitWatchdog> watchdog;  // outlives the app, which may take long to end
-  SEMSAM_ASSIGN_OR_RETURN(const std::unique_ptr<ServerApp> app,
-                          ServerApp::Start(options, std::move(segmenter)));
+  SEMSAM_ASSIGN_OR_RETURN(
+      const std::unique_ptr<ServerApp> app,
+      ServerApp::Start(options, std::move(segmenter), [] { (void)kill(getpid(), kFaultSignal); }));
   if (app->admin_port() != 0) {
     LogLine(LogLevel::kInfo, "admin").Number("port", int64_t{app->admin_port()});
   }
@@ -73,28 +79,34 @@ absl::Status Serve(const ServerOptions& options, std::unique_ptr<Segmenter> segm
   }
 
   sigset_t signals = StopSignals();
+  sigset_t awaited = signals;
+  sigaddset(&awaited, kFaultSignal);
   int signal = 0;
-  sigwait(&signals, &signal);
+  sigwait(&awaited, &signal);
   LogLine(LogLevel::kInfo, "draining")
       .Number("signal", int64_t{signal})
       .Number("grace_s", absl::ToDoubleSeconds(options.drain_grace));
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   watchdog.emplace(options.drain_grace + options.exit_margin);
-  return app->Drain();
+  const absl::Status drained = app->Drain();
+  const absl::Status fault = app->fault();
+  return fault.ok() ? drained : fault;
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ServerApp>> ServerApp::Start(const ServerOptions& options,
-                                                            std::unique_ptr<Segmenter> segmenter) {
+                                                            std::unique_ptr<Segmenter> segmenter,
+                                                            std::function<void()> on_fault) {
   SEMSAM_RETURN_IF_ERROR(options.Validate(segmenter->info().config));
-  std::unique_ptr<ServerApp> app(new ServerApp(options, std::move(segmenter)));
+  std::unique_ptr<ServerApp> app(new ServerApp(options, std::move(segmenter), std::move(on_fault)));
   EngineOptions engine_options = options.engine;
   if (!options.tenants_file.empty()) {
     SEMSAM_ASSIGN_OR_RETURN(engine_options.tenants, ReadTenantsFile(options.tenants_file));
   }
-  SEMSAM_ASSIGN_OR_RETURN(app->engine_, Engine::Create(engine_options, *app->segmenter_,
-                                                       *app->stages_, app->clock_, app->metrics_));
+  SEMSAM_ASSIGN_OR_RETURN(
+      app->engine_, Engine::Create(engine_options, *app->segmenter_, *app->stages_, app->clock_,
+                                   app->metrics_, app.get()));
   app->ticker_ = std::make_unique<Ticker>(kTickInterval,
                                           [engine = app->engine_.get(), metrics = &app->metrics_] {
                                             engine->Tick();
@@ -120,6 +132,12 @@ absl::Status ServerApp::Listen() {
   rpc.channelz = options_.admin.channelz;
   rpc.start_ready = !options_.warm_up;
   SEMSAM_ASSIGN_OR_RETURN(rpc_, RpcServer::Start(rpc, *engine_, metrics_, clock_));
+  {
+    // The first call may have come, and the device gone, since.
+    MutexLock lock(mutex_);
+    readiness_ = &rpc_->readiness();
+    if (!fault_.ok()) readiness_->ReportFault();
+  }
   if (!options_.admin.listen.empty()) {
     SEMSAM_ASSIGN_OR_RETURN(admin_, AdminServer::Start(options_.admin, rpc_->readiness()));
   }
@@ -130,8 +148,26 @@ absl::Status ServerApp::Listen() {
   return absl::OkStatus();
 }
 
-ServerApp::ServerApp(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter)
+void ServerApp::OnDeviceFault(const absl::Status& why) {
+  const absl::string_view error = why.message();
+  LogLine(LogLevel::kCritical, "device_fault").Text("error", {error.data(), error.size()});
+  {
+    MutexLock lock(mutex_);
+    fault_ = why;
+    if (readiness_ != nullptr) readiness_->ReportFault();
+  }
+  if (on_fault_) on_fault_();
+}
+
+absl::Status ServerApp::fault() const {
+  MutexLock lock(mutex_);
+  return fault_;
+}
+
+ServerApp::ServerApp(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter,
+                     std::function<void()> on_fault)
     : options_(options),
+      on_fault_(std::move(on_fault)),
       segmenter_(std::move(segmenter)),
       metrics_({.version = SEMSAM_VERSION,
                 .model_name = segmenter_->info().config.name,
@@ -148,7 +184,8 @@ ServerApp::~ServerApp() {
 absl::Status ServerApp::Drain() {
   const absl::Time start = clock_.Now();
   rpc_->StartLameDuck();
-  absl::SleepFor(options_.drain_delay);
+  // There is nothing to serve in the meantime.
+  if (fault().ok()) absl::SleepFor(options_.drain_delay);
   absl::Status status =
       rpc_->Drain(std::max(absl::ZeroDuration(), start + options_.drain_grace - clock_.Now()));
   engine_->Shutdown();
@@ -156,7 +193,8 @@ absl::Status ServerApp::Drain() {
 }
 
 void BlockStopSignals() {
-  const sigset_t signals = StopSignals();
+  sigset_t signals = StopSignals();
+  sigaddset(&signals, kFaultSignal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
@@ -175,6 +213,7 @@ int RunServer(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter
     LogLine(LogLevel::kError, "stopped").Text("error", {error.data(), error.size()});
   }
   FlushLog(kFlushLimit);
+  if (IsDeviceFault(status)) return kFaultExitStatus;
   return status.ok() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

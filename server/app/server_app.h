@@ -3,17 +3,20 @@
 #ifndef SEMSAM_SERVER_APP_SERVER_APP_H_
 #define SEMSAM_SERVER_APP_SERVER_APP_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "model/base/clock.h"
+#include "model/base/mutex.h"
 #include "model/segmenter.h"
 #include "server/app/server_options.h"
 #include "server/metrics/metrics.h"
 #include "server/metrics/metrics_exposer.h"
 #include "server/pipeline/engine.h"
+#include "server/pipeline/fault_listener.h"
 #include "server/pipeline/image_stages.h"
 #include "server/pipeline/ticker.h"
 #include "server/rpc/admin_server.h"
@@ -21,14 +24,21 @@
 
 namespace semsam {
 
-// Thread-safe. Stops at once when destroyed; Drain stops it gracefully.
-class ServerApp {
+// What the process ends with after its device was lost.
+inline constexpr int kFaultExitStatus = 4;
+
+// Thread-safe. Stops at once when destroyed; Drain stops it gracefully. Once the device is
+// lost, health and liveness are NOT_SERVING for good and calls are refused: drain it then.
+class ServerApp : private FaultListener {
  public:
   // Takes calls when it returns; health says SERVING once the model is warm.
   // INVALID_ARGUMENT names a bad option; UNAVAILABLE if a port is taken.
+  // `on_fault` (may be null) runs once after the device was lost, on any thread; it must be
+  // quick.
   static absl::StatusOr<std::unique_ptr<ServerApp>> Start(const ServerOptions& options,
-                                                          std::unique_ptr<Segmenter> segmenter);
-  ~ServerApp();
+                                                          std::unique_ptr<Segmenter> segmenter,
+                                                          std::function<void()> on_fault = nullptr);
+  ~ServerApp() override;
 
   const std::string& address() const { return rpc_->address(); }
   int port() const { return rpc_->port(); }
@@ -38,16 +48,26 @@ class ServerApp {
   // 0 if there is no admin port, or it is a unix socket.
   int admin_port() const { return admin_ == nullptr ? 0 : admin_->port(); }
 
-  // Waits for options.drain_delay, then refuses new work, finishes what runs within the grace
-  // period, and stops. DEADLINE_EXCEEDED if something had to be cancelled.
+  // DEVICE_FAULT once the device is lost, else OK.
+  absl::Status fault() const;
+
+  // Waits for options.drain_delay (without a device: not at all), then refuses new work, finishes
+  // what runs within the grace period, and stops. DEADLINE_EXCEEDED if something had to be
+  // cancelled.
   absl::Status Drain();
 
  private:
-  ServerApp(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter);
+  ServerApp(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter,
+            std::function<void()> on_fault);
   absl::Status Listen();
+  void OnDeviceFault(const absl::Status& why) override;
 
   const ServerOptions options_;
+  const std::function<void()> on_fault_;
   RealClock clock_;
+  mutable Mutex mutex_;
+  absl::Status fault_ ABSL_GUARDED_BY(mutex_);
+  Readiness* readiness_ ABSL_GUARDED_BY(mutex_) = nullptr;  // once it listens
   // In order of construction: destroyed in reverse, so that whoever calls goes
   // before what it calls.
   const std::unique_ptr<Segmenter> segmenter_;
@@ -67,7 +87,8 @@ void BlockStopSignals();
 
 // Serves until SIGTERM or SIGINT, then drains. Prints "listening on ADDRESS" to
 // standard output once it serves. The program's exit status: 0 after a clean drain, 1
-// if calls had to be cancelled. What cannot be cancelled, a batch on the device, does
+// if calls had to be cancelled, kFaultExitStatus if the device was lost: then it drains and
+// ends by itself. What cannot be cancelled, a batch on the device, does
 // not keep it: `exit_margin` after the grace period the process ends with status 3
 // (ExitWatchdog). A second signal ends the program at once.
 int RunServer(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter);

@@ -81,7 +81,7 @@ class WorkQueue {
 
   enum class CloseMode {
     kDrain,   // what is queued still runs
-    kReject,  // what is queued is dropped with UNAVAILABLE
+    kReject,  // what is queued is dropped
   };
 
   // `options` are valid; `clock`, `observer` and `estimate` (of the worker; both may be
@@ -140,15 +140,22 @@ class WorkQueue {
 
   // Waits for work; nullopt once the queue is closed and empty.
   std::optional<Batch> TakeBatch() {
+    return TakeBatchOf(static_cast<int>(options_.classes.size()));
+  }
+
+  // The same for a taker who is there for the first `count` classes alone.
+  std::optional<Batch> TakeBatchOf(int count) {
     while (true) {
       std::vector<Dropped> dropped;
       std::optional<Batch> batch;
       bool finished = false;
       {
         MutexLock lock(mutex_);
-        while (!closed_ && AllEmpty()) work_arrived_.Wait(mutex_);
-        batch = FormBatch(dropped);
-        finished = !batch.has_value() && closed_ && AllEmpty();
+        CondVar& arrived =
+            static_cast<size_t>(count) < classes_.size() ? some_arrived_ : work_arrived_;
+        while (!closed_ && Empty(count)) arrived.Wait(mutex_);
+        batch = FormBatch(count, dropped);
+        finished = !batch.has_value() && closed_ && Empty(count);
       }
       AnswerDropped(dropped);
       if (batch.has_value() || finished) return batch;
@@ -168,16 +175,19 @@ class WorkQueue {
     return static_cast<int>(dropped.size());
   }
 
-  // Refuses new entries; may be called again, kDrain then kReject included.
-  void Close(CloseMode mode) {
+  // Refuses new entries from now on, and drops others, with `why`. May be called again,
+  // kDrain then kReject included; the first reason stays.
+  void Close(CloseMode mode, absl::Status why = Draining()) {
     std::vector<Dropped> dropped;
     {
       MutexLock lock(mutex_);
+      if (!closed_) closed_why_ = std::move(why);
       closed_ = true;
       if (mode == CloseMode::kReject) {
         for (size_t i = 0; i < classes_.size(); ++i) RemoveAll(i, dropped);
       }
       work_arrived_.NotifyAll();
+      some_arrived_.NotifyAll();
     }
     AnswerDropped(dropped);
   }
@@ -202,7 +212,7 @@ class WorkQueue {
     absl::Status why;
   };
 
-  static absl::Status Closed() {
+  static absl::Status Draining() {
     return ErrorWithReason(absl::StatusCode::kUnavailable, reason::kDraining,
                            "the server is shutting down");
   }
@@ -213,7 +223,7 @@ class WorkQueue {
 
   absl::Status PushLocked(int work_class, Entry& entry, std::vector<Dropped>& dropped)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (closed_) return Closed();
+    if (closed_) return closed_why_;
     const absl::Time now = clock_.Now();
     if (absl::Status status = entry.check(now); !status.ok()) return status;
     // Entries that nobody waits for make room for one that somebody does.
@@ -229,38 +239,39 @@ class WorkQueue {
     slot.item = std::move(entry);
     classes_[work_class].Push(flow.name, options_.tenants.Of(flow).weight, std::move(slot));
     ReportDepth(work_class);
+    // One of each kind: neither knows whether the other is there.
     work_arrived_.NotifyOne();
+    some_arrived_.NotifyAll();
     return absl::OkStatus();
   }
 
-  std::optional<Batch> FormBatch(std::vector<Dropped>& dropped)
+  std::optional<Batch> FormBatch(int count, std::vector<Dropped>& dropped)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const absl::Time now = clock_.Now();
-    const std::optional<int> overdue = Overdue(now, dropped);
+    const std::optional<int> overdue = Overdue(count, now, dropped);
     overdue_went_ = overdue.has_value();
     if (overdue.has_value()) return TakeOf(*overdue, now);
-    for (size_t i = 0; i < classes_.size(); ++i) {
+    for (int i = 0; i < count; ++i) {
       RemoveDead(i, now, dropped);
-      if (classes_[i].empty()) continue;
-      return TakeOf(static_cast<int>(i), now);
+      if (!classes_[i].empty()) return TakeOf(i, now);
     }
     return std::nullopt;
   }
 
   // The class whose oldest entry is furthest past its max_wait, if it may go first.
-  std::optional<int> Overdue(absl::Time now, std::vector<Dropped>& dropped)
+  std::optional<int> Overdue(int count, absl::Time now, std::vector<Dropped>& dropped)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     std::optional<int> overdue;
     if (overdue_went_) return overdue;
     absl::Duration most = absl::ZeroDuration();
-    for (size_t i = 0; i < classes_.size(); ++i) {
+    for (int i = 0; i < count; ++i) {
       const absl::Duration max_wait = options_.classes[i].max_wait;
       if (max_wait <= absl::ZeroDuration()) continue;
       RemoveDead(i, now, dropped);
       const absl::Duration excess = now - classes_[i].oldest() - max_wait;
       if (excess <= most) continue;
       most = excess;
-      overdue = static_cast<int>(i);
+      overdue = i;
     }
     return overdue;
   }
@@ -359,8 +370,9 @@ class WorkQueue {
 
   void RemoveAll(int work_class, std::vector<Dropped>& dropped)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const absl::Status& why = closed_why_;
     RemoveIf(
-        work_class, [](const Entry& /*entry*/) { return Closed(); }, dropped);
+        work_class, [&why](const Entry& /*entry*/) { return why; }, dropped);
     ReportDepth(work_class);
   }
 
@@ -373,9 +385,10 @@ class WorkQueue {
     });
   }
 
-  bool AllEmpty() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    for (const ClassQueue& queue : classes_) {
-      if (!queue.empty()) return false;
+  // The first `count` classes.
+  bool Empty(int count) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (int i = 0; i < count; ++i) {
+      if (!classes_[i].empty()) return false;
     }
     return true;
   }
@@ -393,9 +406,11 @@ class WorkQueue {
 
   mutable Mutex mutex_;
   CondVar work_arrived_;
+  CondVar some_arrived_;  // for those who do not take all classes
   std::vector<ClassQueue> classes_ ABSL_GUARDED_BY(mutex_);
   bool overdue_went_ ABSL_GUARDED_BY(mutex_) = false;  // with the last batch
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status closed_why_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace semsam

@@ -252,29 +252,15 @@ inline constexpr auto kCodes = std::to_array<std::string_view>(
      "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED",
      "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"});
 inline constexpr std::string_view kOtherReason = "OTHER";
-inline constexpr auto kReasons = std::to_array<std::string_view>({reason::kInvalidArgument,
-                                                                  reason::kImageUndecodable,
-                                                                  reason::kImageTooLarge,
-                                                                  reason::kPointOutsideImage,
-                                                                  reason::kUnknownLevel,
-                                                                  reason::kUploadProtocol,
-                                                                  reason::kDigestMismatch,
-                                                                  reason::kSessionNotFound,
-                                                                  reason::kImageNotFound,
-                                                                  reason::kMaskNotFound,
-                                                                  reason::kCapabilityMissing,
-                                                                  reason::kQueueFull,
-                                                                  reason::kMemoryFull,
-                                                                  reason::kLimitExceeded,
-                                                                  reason::kQuotaExceeded,
-                                                                  reason::kUnauthenticated,
-                                                                  reason::kTenantRequired,
-                                                                  reason::kUploadStalled,
-                                                                  reason::kDraining,
-                                                                  reason::kSuperseded,
-                                                                  reason::kStreamExpired,
-                                                                  reason::kDeadlineUnmeetable,
-                                                                  kOtherReason});
+inline constexpr auto kReasons = std::to_array<std::string_view>(
+    {reason::kInvalidArgument,    reason::kImageUndecodable,  reason::kImageTooLarge,
+     reason::kPointOutsideImage,  reason::kUnknownLevel,      reason::kUploadProtocol,
+     reason::kDigestMismatch,     reason::kSessionNotFound,   reason::kImageNotFound,
+     reason::kMaskNotFound,       reason::kCapabilityMissing, reason::kQueueFull,
+     reason::kMemoryFull,         reason::kLimitExceeded,     reason::kQuotaExceeded,
+     reason::kUnauthenticated,    reason::kTenantRequired,    reason::kUploadStalled,
+     reason::kDraining,           reason::kSuperseded,        reason::kStreamExpired,
+     reason::kDeadlineUnmeetable, reason::kDeviceFault,       kOtherReason});
 
 template <typename Enum>
 constexpr size_t Index(Enum value) {

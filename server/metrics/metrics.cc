@@ -131,6 +131,9 @@ struct Metrics::Series {
       "Model calls made once more: in halves for want of memory, or one by one after a fault",
       "cause");
 
+  Counter& device_faults = AddCounter(
+      "semsam_device_faults_total", "Devices lost for good; the server drains and ends after one");
+
   std::array<std::pair<Gauge*, Gauge*>, Count<Bounded>()> bounded = [this] {
     std::array<std::pair<Gauge*, Gauge*>, Count<Bounded>()> table;
     for (size_t i = 0; i < table.size(); ++i) {
@@ -233,6 +236,8 @@ void Metrics::RecordStage(Stage stage, absl::Duration duration) {
 void Metrics::RecordBatch(BatchKind kind, int64_t size) {
   series_->batch_size[kind].Observe(static_cast<double>(size));
 }
+
+void Metrics::RecordDeviceFault() { series_->device_faults.Increment(); }
 
 void Metrics::RecordModelRetry(RetryCause cause) { series_->model_retries[cause].Increment(); }
 

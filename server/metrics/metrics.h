@@ -122,6 +122,7 @@ class Metrics {
   void RecordStage(Stage stage, absl::Duration duration);
   void RecordBatch(BatchKind kind, int64_t size);
   void RecordModelRetry(RetryCause cause);
+  void RecordDeviceFault();
 
   void SetCapacity(Bounded what, int64_t bound);
   void SetUsed(Bounded what, int64_t used);

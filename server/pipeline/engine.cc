@@ -53,13 +53,14 @@ std::function<void(int64_t)> Reporter(Metrics& metrics, Bounded what) {
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const EngineOptions& options,
                                                        Segmenter& segmenter,
                                                        const ImageStages& stages,
-                                                       const Clock& clock, Metrics& metrics) {
+                                                       const Clock& clock, Metrics& metrics,
+                                                       FaultListener* faults) {
   SEMSAM_RETURN_IF_ERROR(options.Validate(segmenter.info().config));
-  return std::unique_ptr<Engine>(new Engine(options, segmenter, stages, clock, metrics));
+  return std::unique_ptr<Engine>(new Engine(options, segmenter, stages, clock, metrics, faults));
 }
 
 Engine::Engine(const EngineOptions& options, Segmenter& segmenter, const ImageStages& stages,
-               const Clock& clock, Metrics& metrics)
+               const Clock& clock, Metrics& metrics, FaultListener* faults)
     : options_(options),
       segmenter_(segmenter),
       stages_(stages),
@@ -112,7 +113,7 @@ Engine::Engine(const EngineOptions& options, Segmenter& segmenter, const ImageSt
       interact_streams_(options.interact.max_streams, options.retry_after, metrics),
       cpu_(CpuOptions(options), clock, &cpu_metrics_, &result_metrics_),
       resilient_(segmenter, options.retry_after, metrics),
-      worker_(WorkerOptions(options), resilient_, clock, metrics, &worker_metrics_),
+      worker_(WorkerOptions(options), resilient_, clock, metrics, &worker_metrics_, faults),
       encoder_(segmenter.info(), stages, cache_, cpu_, worker_, clock, metrics),
       words_(segmenter.info(), text_cache_, worker_, clock, metrics, options.max_batch_texts) {
   PublishCapacities();

@@ -38,6 +38,7 @@
 #include "server/pipeline/call_gate.h"
 #include "server/pipeline/cpu_pool.h"
 #include "server/pipeline/engine_options.h"
+#include "server/pipeline/fault_listener.h"
 #include "server/pipeline/generate_call.h"
 #include "server/pipeline/image_encoder.h"
 #include "server/pipeline/image_stages.h"
@@ -103,12 +104,13 @@ class Engine {
 
   using UploadDone = absl::AnyInvocable<void(absl::StatusOr<UploadedImage>)>;
 
-  // `segmenter`, `stages`, `clock` and `metrics` outlive the engine.
+  // `segmenter`, `stages`, `clock`, `metrics` and `faults` (may be null) outlive the engine.
   // INVALID_ARGUMENT if an option is bad.
   static absl::StatusOr<std::unique_ptr<Engine>> Create(const EngineOptions& options,
                                                         Segmenter& segmenter,
                                                         const ImageStages& stages,
-                                                        const Clock& clock, Metrics& metrics);
+                                                        const Clock& clock, Metrics& metrics,
+                                                        FaultListener* faults = nullptr);
   ~Engine();
 
   // A `request_id` (empty: none) makes repeats of a request harmless, see RecentRequests:
@@ -179,7 +181,7 @@ class Engine {
   struct AttachCall;
 
   Engine(const EngineOptions& options, Segmenter& segmenter, const ImageStages& stages,
-         const Clock& clock, Metrics& metrics);
+         const Clock& clock, Metrics& metrics, FaultListener* faults);
 
   absl::Status CheckTakesSessions() const;
   absl::Status CheckNotDraining() const;

@@ -3,6 +3,8 @@
 #include <optional>
 #include <utility>
 
+#include "model/base/errors.h"
+
 namespace semsam {
 namespace {
 
@@ -36,11 +38,13 @@ uint64_t ShapeKey(ImageSize padded) {
 
 }  // namespace
 
-ModelWorker::ModelWorker(const ModelWorkerOptions& options, Segmenter& segmenter,
-                         const Clock& clock, Metrics& metrics, WorkQueueObserver* observer)
+ModelWorker::ModelWorker(const ModelWorkerOptions& options, ResilientSegmenter& segmenter,
+                         const Clock& clock, Metrics& metrics, WorkQueueObserver* observer,
+                         FaultListener* faults)
     : segmenter_(segmenter),
       clock_(clock),
       metrics_(metrics),
+      faults_(faults),
       estimate_(kBackground + 1),
       queue_(QueueOptions(options), clock, observer, &estimate_),
       thread_([this] { Work(); }) {}
@@ -96,7 +100,15 @@ void ModelWorker::Work() {
     estimate_.Started(batch->work_class, batch->units, clock_.Now());
     Run(*std::move(batch));
     estimate_.Finished(clock_.Now());
+    if (const absl::Status fault = segmenter_.fault(); !fault.ok()) return Stop(fault);
   }
+}
+
+// Health first: who is refused here asks elsewhere.
+void ModelWorker::Stop(const absl::Status& fault) {
+  metrics_.RecordDeviceFault();
+  if (faults_ != nullptr) faults_->OnDeviceFault(fault);
+  queue_.Close(TaskQueue::CloseMode::kReject, DeviceFault("the device failed"));
 }
 
 void ModelWorker::Run(TaskQueue::Batch batch) {

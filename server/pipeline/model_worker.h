@@ -14,6 +14,8 @@
 //   - Every `done` runs exactly once: with a result, with the model's error for
 //     this job, or with the reason why it did not run. Of `run` and `drop` exactly
 //     one runs, once.
+//   - Once the device is lost, the listener is told, what waits is dropped with
+//     DEVICE_FAULT, and so is what still comes.
 // `done` runs on the model's thread (or the submitter's, on refusal): it must be
 // quick. Thread-safe.
 #ifndef SEMSAM_SERVER_PIPELINE_MODEL_WORKER_H_
@@ -36,6 +38,8 @@
 #include "server/batching/tenant_table.h"
 #include "server/batching/work_queue.h"
 #include "server/metrics/metrics.h"
+#include "server/pipeline/fault_listener.h"
+#include "server/pipeline/resilient_segmenter.h"
 
 namespace semsam {
 
@@ -50,7 +54,7 @@ struct ModelWorkerOptions {
   int64_t max_background_jobs = 8;                     // queued
   TenantTable tenants;                                 // their weights
   double max_tenant_share = 1;                         // of each queue
-  bool check_deadlines = true;  // refuse what cannot be in time
+  bool check_deadlines = true;                         // refuse what cannot be in time
   absl::Duration retry_after = absl::Milliseconds(250);
 };
 
@@ -87,9 +91,9 @@ class ModelWorker {
     absl::AnyInvocable<void(absl::Status why)> drop;
   };
 
-  // Everything passed by reference outlives the worker; `observer` may be null.
-  ModelWorker(const ModelWorkerOptions& options, Segmenter& segmenter, const Clock& clock,
-              Metrics& metrics, WorkQueueObserver* observer);
+  // Everything passed by reference outlives the worker; `observer` and `faults` may be null.
+  ModelWorker(const ModelWorkerOptions& options, ResilientSegmenter& segmenter, const Clock& clock,
+              Metrics& metrics, WorkQueueObserver* observer, FaultListener* faults);
   ~ModelWorker();
 
   void Decode(DecodeJob job);
@@ -124,10 +128,12 @@ class ModelWorker {
   void Run(TaskQueue::Batch batch);
   void RunDecode(TaskQueue::Batch batch);
   void RunEncode(TaskQueue::Batch batch);
+  void Stop(const absl::Status& fault);
 
-  Segmenter& segmenter_;
+  ResilientSegmenter& segmenter_;
   const Clock& clock_;
   Metrics& metrics_;
+  FaultListener* const faults_;
   ServiceEstimate estimate_;
   TaskQueue queue_;
   std::thread thread_;

@@ -56,7 +56,7 @@ template <typename Result, typename Request, typename Call>
 std::vector<absl::StatusOr<Result>> ResilientSegmenter::Run(absl::Span<const Request> requests,
                                                             const Call& call) {
   std::vector<absl::StatusOr<Result>> results = Ask<Result>(requests, call);
-  if (requests.size() == 1) return results;
+  if (requests.size() == 1 || !Where(results, IsDeviceFault).empty()) return results;
   const std::vector<size_t> starved = Where(results, IsOutOfMemory);
   const std::vector<size_t> failed = Where(results, IsFault);
   if (!starved.empty()) {
@@ -72,7 +72,12 @@ std::vector<absl::StatusOr<Result>> ResilientSegmenter::Run(absl::Span<const Req
   return results;
 }
 
-absl::Status ResilientSegmenter::ForClient(absl::Status status) const {
+absl::Status ResilientSegmenter::ForClient(absl::Status status) {
+  if (IsDeviceFault(status)) {
+    MutexLock lock(mutex_);
+    if (fault_.ok()) fault_ = std::move(status);
+    return DeviceFault("the device failed");
+  }
   if (!IsOutOfMemory(status)) return status;
   return Overloaded(reason::kMemoryFull, "the device has no memory left for this", retry_after_);
 }

@@ -7,6 +7,8 @@
 //     bad request takes no other with it.
 //   - What still finds no memory is RESOURCE_EXHAUSTED with the reason MEMORY_FULL and
 //     a time to come back, in words of ours: the device's stay here.
+//   - What a lost device answers is not asked again; callers get DEVICE_FAULT in words of
+//     ours, and fault() says what the device said.
 //   - An answer is the same whether it took one run or more.
 // As thread-safe as the model.
 #ifndef SEMSAM_SERVER_PIPELINE_RESILIENT_SEGMENTER_H_
@@ -21,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "model/base/mutex.h"
 #include "model/segmenter.h"
 #include "server/metrics/metrics.h"
 
@@ -32,6 +35,12 @@ class ResilientSegmenter final : public Segmenter {
   // where memory is short.
   ResilientSegmenter(Segmenter& model, absl::Duration retry_after, Metrics& metrics)
       : model_(model), retry_after_(retry_after), metrics_(metrics) {}
+
+  // OK until the first DEVICE_FAULT, then that for good. On any thread.
+  absl::Status fault() const {
+    MutexLock lock(mutex_);
+    return fault_;
+  }
 
   const ModelInfo& info() const override { return model_.info(); }
   std::vector<absl::StatusOr<std::shared_ptr<const Embedding>>> Encode(
@@ -56,11 +65,14 @@ class ResilientSegmenter final : public Segmenter {
   template <typename Result, typename Request, typename Call>
   std::vector<absl::StatusOr<Result>> Run(absl::Span<const Request> requests, const Call& call);
   absl::StatusOr<DecodeResult> DecodeInHalves(const DecodeRequest& request);
-  absl::Status ForClient(absl::Status status) const;
+  absl::Status ForClient(absl::Status status);
 
   Segmenter& model_;
   const absl::Duration retry_after_;
   Metrics& metrics_;
+
+  mutable Mutex mutex_;
+  absl::Status fault_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace semsam

@@ -8,7 +8,9 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "model/base/errors.h"
 
 namespace semsam {
@@ -92,7 +94,11 @@ float Likeness(const float* half_query, const float* text, const ModelConfig& co
 // A status that shares nothing with `status`: ThreadSanitizer does not see the
 // reference counts of a prebuilt Abseil.
 absl::Status Copy(const absl::Status& status) {
-  return absl::Status(status.code(), std::string(status.message()));
+  absl::Status copy(status.code(), std::string(status.message()));
+  status.ForEachPayload([&copy](absl::string_view url, const absl::Cord& payload) {
+    copy.SetPayload(url, absl::Cord(std::string(payload)));
+  });
+  return copy;
 }
 
 // Signed distance to the disc's edge in grid cells, positive inside; a box prompt

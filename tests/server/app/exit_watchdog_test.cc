@@ -12,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include "model/base/errors.h"
 #include "semsam/v1/segmentation_service.grpc.pb.h"
 #include "server/app/server_app.h"
 #include "tests/fakes/fake_segmenter.h"
@@ -57,6 +58,24 @@ void Ask(const std::string& address) {
   context.set_wait_for_ready(true);
   v1::SegmentOnceResponse response;
   (void)stub->SegmentOnce(&context, request, &response);
+}
+
+// A server whose device is lost with the first picture.
+int ServeALostDevice() {
+  BlockStopSignals();
+  ServerOptions options;
+  options.rpc.listen =
+      "unix:" + ::testing::TempDir() + "semsam_fault_test_" + std::to_string(getpid());
+  options.warm_up = false;
+  FakeSegmenterOptions fake;
+  fake.on_encode = [] { return DeviceFault("an illegal memory access"); };
+  std::thread([address = options.rpc.listen] { Ask(address); }).detach();
+  return RunServer(options, std::make_unique<FakeSegmenter>(fake));
+}
+
+TEST_F(ExitWatchdogDeathTest, AServerThatLostItsDeviceEndsByItself) {
+  EXPECT_EXIT(_exit(ServeALostDevice()), ::testing::ExitedWithCode(kFaultExitStatus),
+              "an illegal memory access");
 }
 
 // A server whose model never ends what it began, told to stop once it has begun.

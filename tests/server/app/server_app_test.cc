@@ -31,6 +31,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A photo of 451 x 300 pixels.
 std::string Photo() {
@@ -118,6 +119,16 @@ class ServerAppTest : public ::testing::Test {
       return "no details";
     }
     return bad_request.field_violations(0).field() + " " + info.reason();
+  }
+
+  static std::string Reason(const grpc::Status& status) {
+    google::rpc::Status details;
+    google::rpc::ErrorInfo info;
+    if (!details.ParseFromString(status.error_details()) || details.details_size() == 0 ||
+        !details.details(0).UnpackTo(&info)) {
+      return "no details";
+    }
+    return info.reason();
   }
 
   ServerOptions options_;
@@ -277,6 +288,32 @@ TEST_F(ServerAppTest, AModelThatCannotRunIsNeverReady) {
   EXPECT_EQ(HealthOf(channel_, ""), "NOT_SERVING");
 }
 
+TEST_F(ServerAppTest, AServerWithoutItsDeviceSaysSoAndRefuses) {
+  options_.admin.listen = "127.0.0.1:0";
+  options_.metrics_listen = "127.0.0.1:0";
+  options_.drain_delay = absl::Hours(1);
+  options_.drain_grace = absl::Hours(2);
+  FakeSegmenterOptions fake;
+  fake.on_decode = [] { return DeviceFault("CUDA error: an illegal memory access, see secret"); };
+  Start(fake);
+  EXPECT_EQ(HealthOf(channel_, ""), "SERVING");
+  EXPECT_TRUE(app_->fault().ok());
+  v1::SegmentOnceResponse response;
+  const grpc::Status lost = SegmentOnce(Photo(), response);
+  EXPECT_EQ(lost.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(lost.error_message(), Not(HasSubstr("secret")));
+  EXPECT_EQ(Reason(lost), "DEVICE_FAULT");
+  // Comes when the worker has told; ctest has a limit.
+  while (HealthOf(channel_, "") != "NOT_SERVING") {
+  }
+  EXPECT_EQ(HealthOf(AdminChannel(), "semsam.live"), "NOT_SERVING") << "a restart helps";
+  EXPECT_TRUE(IsDeviceFault(app_->fault()));
+  EXPECT_EQ(Reason(SegmentOnce(Photo(), response)), "DEVICE_FAULT");
+  EXPECT_THAT(Scrape(app_->metrics_port()),
+              AllOf(HasSubstr("semsam_device_faults_total 1\n"), HasSubstr("semsam_ready 0\n")));
+  EXPECT_TRUE(app_->Drain().ok()) << "at once: nothing is served meanwhile";
+}
+
 TEST_F(ServerAppTest, ThoseWhoRunTheServerHaveAPortOfTheirOwn) {
   options_.admin = {.listen = "127.0.0.1:0", .channelz = true};
   options_.rpc.reflection = false;
@@ -336,8 +373,7 @@ TEST_F(ServerAppTest, BadOptionsNameTheirField) {
       {"exit_margin", [](ServerOptions& o) { o.exit_margin = -absl::Seconds(1); }},
       {"max_chunk_bytes", [](ServerOptions& o) { o.engine.max_chunk_bytes = 4 << 20; }},
       {"image.max_bytes", [](ServerOptions& o) { o.engine.image.max_bytes = 0; }},
-      {"max_encode_wait",
-       [](ServerOptions& o) { o.engine.max_encode_wait = -absl::Seconds(1); }},
+      {"max_encode_wait", [](ServerOptions& o) { o.engine.max_encode_wait = -absl::Seconds(1); }},
       {"max_tenant_share", [](ServerOptions& o) { o.engine.max_tenant_share = 0; }},
       {"max_deadline", [](ServerOptions& o) { o.engine.max_deadline = absl::Seconds(1); }},
       {"sessions.max_age", [](ServerOptions& o) { o.engine.sessions.max_age = absl::Seconds(1); }},

@@ -206,6 +206,14 @@ TEST_F(WorkQueueTest, RejectingDropsWhatIsQueued) {
   EXPECT_THAT(drops_, ElementsAre("click:UNAVAILABLE", "encode:UNAVAILABLE"));
 }
 
+TEST_F(WorkQueueTest, TheFirstReasonToCloseStays) {
+  ASSERT_TRUE(Push(kClicks, "click").ok());
+  queue_.Close(TestQueue::CloseMode::kReject, absl::DataLossError("lost"));
+  queue_.Close(TestQueue::CloseMode::kReject);
+  EXPECT_THAT(drops_, ElementsAre("click:DATA_LOSS"));
+  EXPECT_EQ(Push(kClicks, "late").code(), absl::StatusCode::kDataLoss);
+}
+
 TEST_F(WorkQueueTest, DestructionAnswersWhatIsLeft) {
   {
     TestQueue queue(Options(), clock_);

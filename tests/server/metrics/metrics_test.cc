@@ -73,6 +73,9 @@ TEST(Metrics, EverySeriesIsThereFromTheStart) {
            "semsam_ready 0\n",
            "semsam_draining 0\n",
            "semsam_log_lines_dropped_total 0\n",
+           "semsam_device_faults_total 0\n",
+           "semsam_rejections_total{reason=\"DEVICE_FAULT\"} 0\n",
+           "semsam_rejections_total{reason=\"DEADLINE_UNMEETABLE\"} 0\n",
            "semsam_reload_failures_total{file=\"tokens\"} 0\n",
            "semsam_certificate_expiry_timestamp_seconds 0\n",
            "semsam_rejections_total{reason=\"UNAUTHENTICATED\"} 0\n",
@@ -107,6 +110,7 @@ TEST(Metrics, RecordsLandInTheirSeries) {
   metrics.SetCertificateExpiry(absl::FromUnixSeconds(1234));
   metrics.SetLogLinesDropped(4);
   metrics.SetLogLinesDropped(6);
+  metrics.RecordDeviceFault();
   const std::string text = metrics.Text();
   for (const char* line : {
            "semsam_requests_total{code=\"NOT_FOUND\",method=\"Segment\"} 1\n",
@@ -129,6 +133,7 @@ TEST(Metrics, RecordsLandInTheirSeries) {
            "semsam_mask_query_bytes 77\n",
            "semsam_ready 1\n",
            "semsam_log_lines_dropped_total 6\n",
+           "semsam_device_faults_total 1\n",
            "semsam_reload_failures_total{file=\"certificate\"} 1\n",
            "semsam_certificate_expiry_timestamp_seconds 1234\n",
        }) {

@@ -149,6 +149,25 @@ void ExpectMemoryFull(const absl::Status& status) {
   EXPECT_THAT(std::string(status.message()), Not(HasSubstr("secret")));
 }
 
+TEST_F(ResilientSegmenterTest, ALostDeviceIsNotAskedAgain) {
+  int calls = 0;
+  FakeSegmenter lost({.on_encode = [&calls] {
+    ++calls;
+    return DeviceFault("CUDA error: an illegal memory access");
+  }});
+  ResilientSegmenter segmenter(lost, absl::Milliseconds(250), metrics_);
+  EXPECT_TRUE(segmenter.fault().ok());
+  const Rgb8Image image{.size = {64, 64}, .pixels = std::vector<uint8_t>(64 * 64 * 3)};
+  for (const auto& result : segmenter.Encode({&image, &image, &image})) {
+    EXPECT_TRUE(IsDeviceFault(result.status()));
+    EXPECT_EQ(result.status().code(), absl::StatusCode::kUnavailable);
+    EXPECT_THAT(std::string(result.status().message()), Not(HasSubstr("CUDA")));
+  }
+  EXPECT_EQ(calls, 1);
+  EXPECT_THAT(std::string(segmenter.fault().message()), HasSubstr("CUDA")) << "for the log";
+  EXPECT_EQ(Retries("fault"), "0");
+}
+
 TEST_F(ResilientSegmenterTest, ABatchThatFitsIsOneCall) {
   Start(/*room=*/2);
   for (const auto& result : segmenter_->Decode({Clicks({0.2f}), Clicks({0.4f})})) {

@@ -1,0 +1,20 @@
+// Who must know that the device is lost.
+#ifndef SEMSAM_SERVER_PIPELINE_FAULT_LISTENER_H_
+#define SEMSAM_SERVER_PIPELINE_FAULT_LISTENER_H_
+
+#include "absl/status/status.h"
+
+namespace semsam {
+
+class FaultListener {
+ public:
+  virtual ~FaultListener() = default;
+
+  // No call of the model will succeed any more in this process. Runs once a worker, on
+  // its thread; must be quick and must not wait for it.
+  virtual void OnDeviceFault(const absl::Status& why) = 0;
+};
+
+}  // namespace semsam
+
+#endif  // SEMSAM_SERVER_PIPELINE_FAULT_LISTENER_H_
