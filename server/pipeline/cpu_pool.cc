@@ -34,9 +34,13 @@ CpuPool::CpuPool(const CpuPoolOptions& options, const Clock& clock, WorkQueueObs
     : queue_(QueueOptions(options), clock, observer),
       results_(ResultQueueOptions(options), clock, results) {
   threads_.reserve(options.threads + options.result_threads);
-  for (int i = 0; i < options.threads; ++i) threads_.emplace_back([this] { Work(queue_); });
+  for (int i = 0; i < options.threads; ++i) {
+    const bool masks_only = i == 0 && options.threads > 1;
+    threads_.emplace_back(
+        [this, classes = masks_only ? kMasks + 1 : kImages + 1] { Work(queue_, classes); });
+  }
   for (int i = 0; i < options.result_threads; ++i) {
-    threads_.emplace_back([this] { Work(results_); });
+    threads_.emplace_back([this] { Work(results_, /*classes=*/1); });
   }
 }
 
@@ -59,8 +63,8 @@ void CpuPool::Shutdown() {
   threads_.clear();
 }
 
-void CpuPool::Work(JobQueue& queue) {
-  while (std::optional<JobQueue::Batch> batch = queue.TakeBatch()) {
+void CpuPool::Work(JobQueue& queue, int classes) {
+  while (std::optional<JobQueue::Batch> batch = queue.TakeBatchOf(classes)) {
     for (JobQueue::Taken& taken : batch->entries) taken.task();
   }
 }

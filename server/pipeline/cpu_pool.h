@@ -2,7 +2,8 @@
 //
 // Guarantees
 //   - Each job either runs or is dropped, exactly once.
-//   - Masks go before images: somebody waits for them with a hand on the mouse.
+//   - Masks go before images: somebody waits for them with a hand on the mouse. Of more
+//     threads than one, images leave one free for masks: a picture may take seconds.
 //   - The results of long calls have threads of their own: a job of seconds is in
 //     nobody's way.
 //   - Tenants share each class by their weights.
@@ -71,7 +72,8 @@ class CpuPool {
  private:
   using JobQueue = WorkQueue<absl::AnyInvocable<void()>>;
 
-  static void Work(JobQueue& queue);
+  // On one thread; takes jobs of the first `classes` classes.
+  static void Work(JobQueue& queue, int classes);
 
   JobQueue queue_;
   JobQueue results_;

@@ -7,6 +7,14 @@
 #include "server/pipeline/image_field.h"
 
 namespace semsam {
+namespace {
+
+// What a call may do before it lets others at its thread: half of the steps are items. A
+// call of hundreds of masks would hold up every click for as long as all of them take.
+constexpr int kStepsATurn = 32;
+constexpr absl::Duration kTurn = absl::Milliseconds(5);
+
+}  // namespace
 
 StreamCall::StreamCall(const CallParts& parts, CallGate::Ticket ticket, CallLimits limits,
                        int64_t window_bytes, CpuPool::JobClass job_class)
@@ -92,12 +100,16 @@ void StreamCall::SubmitSteps() {
 }
 
 void StreamCall::RunSteps() {
-  while (true) {
+  const absl::Time start = Now();
+  int steps = 0;
+  do {
     if (absl::Status status = Alive(); !status.ok()) return Finish(std::move(status));
     if (Exhausted()) return Finish(absl::OkStatus());
     if (PauseIfFull()) return;
     if (absl::Status status = Step(); !status.ok()) return Finish(std::move(status));
-  }
+    ++steps;
+  } while (steps < kStepsATurn && Now() - start < kTurn);
+  SubmitSteps();
 }
 
 absl::Status StreamCall::Alive() {

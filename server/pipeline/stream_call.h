@@ -4,6 +4,7 @@
 // Guarantees
 //   - Items that were handed out and not yet Consumed stay within the window (one
 //     item above it at most): then the call pauses and holds no thread.
+//   - A call with many items takes turns with others at its thread.
 //   - OnEnd runs exactly once, last.
 //   - Cancellation and deadline are honoured in every queue, between items, and by
 //     Wake while the call is paused.

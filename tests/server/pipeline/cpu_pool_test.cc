@@ -81,6 +81,39 @@ TEST(CpuPool, MasksGoBeforeImages) {
   EXPECT_EQ(log.names(), "mi");
 }
 
+TEST(CpuPool, ImagesLeaveOneThreadForMasks) {
+  JobLog log;
+  const FakeClock clock;
+  CpuPool pool({.threads = 2}, clock, nullptr, nullptr);
+  pool.Submit(CpuPool::kImages, log.Held());
+  pool.Submit(CpuPool::kImages, log.Held());
+  log.WaitForHeld(1);
+  pool.Submit(CpuPool::kMasks, log.Named("m"));
+  pool.Submit(CpuPool::kMasks, log.Named("m"));
+  log.WaitForNames(2);
+  EXPECT_EQ(log.held(), 1);
+  log.Open();
+  pool.Shutdown();
+  EXPECT_EQ(log.held(), 2);
+}
+
+TEST(CpuPool, MasksTakeAllThreads) {
+  JobLog log;
+  const FakeClock clock;
+  CpuPool pool({.threads = 3}, clock, nullptr, nullptr);
+  for (int i = 0; i < 3; ++i) pool.Submit(CpuPool::kMasks, log.Held());
+  log.WaitForHeld(3);
+  log.Open();
+}
+
+TEST(CpuPool, OneThreadDoesAll) {
+  JobLog log;
+  const FakeClock clock;
+  CpuPool pool({.threads = 1}, clock, nullptr, nullptr);
+  pool.Submit(CpuPool::kImages, log.Named("i"));
+  log.WaitForNames(1);
+}
+
 TEST(CpuPool, TenantsTakeTurns) {
   JobLog log;
   const FakeClock clock;
