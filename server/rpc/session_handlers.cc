@@ -1,8 +1,11 @@
 #include "server/rpc/session_handlers.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "model/base/status_macros.h"
+#include "server/batching/tenant_table.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/unary_reactor.h"
 
@@ -32,6 +35,21 @@ class AttachReactor final : public UnaryReactor {
   }
 };
 
+// What the tenant may have, its share of what the server may included.
+TenantQuota QuotaOf(const TenantId& tenant, const EngineOptions& options) {
+  TenantQuota quota = options.tenants.Of(tenant);
+  const double share = options.TenantShare();
+  if (share >= 1) return quota;
+  const auto bound = [share](int64_t& mine, int64_t all) {
+    mine = std::min(mine,
+                    std::max<int64_t>(1, static_cast<int64_t>(share * static_cast<double>(all))));
+  };
+  bound(quota.max_calls, options.max_segment_calls);
+  bound(quota.max_queries, options.max_segment_queries);
+  bound(quota.max_background_calls, options.max_background_calls);
+  return quota;
+}
+
 }  // namespace
 
 absl::Status GetServerInfo(const CallScope& scope, const v1::GetServerInfoRequest& /*request*/,
@@ -42,7 +60,7 @@ absl::Status GetServerInfo(const CallScope& scope, const v1::GetServerInfoReques
   SetEdgeLimits(parts.max_message_bytes, parts.max_upload_pause, parts.min_ping_interval,
                 *response.mutable_limits());
   const TenantId& tenant = scope.limits().tenant;
-  *response.mutable_quota() = QuotaToProto(tenant, options.tenants.Of(tenant));
+  *response.mutable_quota() = QuotaToProto(tenant, QuotaOf(tenant, options));
   return absl::OkStatus();
 }
 

@@ -297,8 +297,9 @@ TEST_F(RpcTenantTest, ATenantIsToldItsQuota) {
   EXPECT_EQ(info.quota().max_sessions(), 1);
   EXPECT_EQ(info.quota().max_retained_image_bytes(), 3 << 20);
   EXPECT_EQ(info.quota().max_requests(), 2);
-  EXPECT_FALSE(info.quota().has_max_queries());
-  EXPECT_FALSE(info.quota().has_max_background_requests());
+  // Its share of what all may have.
+  EXPECT_EQ(info.quota().max_queries(), 2048);
+  EXPECT_EQ(info.quota().max_background_requests(), 4);
   EXPECT_EQ(info.limits().request_id_ttl().seconds(), 600);
   NewSessionOf("small");
   v1::Session session;
