@@ -27,7 +27,7 @@ class ServiceEstimate {
   // Of a queue of so many classes.
   explicit ServiceEstimate(size_t classes) : classes_(classes) {}
 
-  // The worker began a batch; and ended it. One at a time.
+  // The worker began a batch; and ended it, which may be said twice. One at a time.
   void Started(int work_class, int64_t units, absl::Time now);
   void Finished(absl::Time now);
 

@@ -99,7 +99,7 @@ void ModelWorker::Work() {
   while (std::optional<TaskQueue::Batch> batch = queue_.TakeBatch()) {
     estimate_.Started(batch->work_class, batch->units, clock_.Now());
     Run(*std::move(batch));
-    estimate_.Finished(clock_.Now());
+    estimate_.Finished(clock_.Now());  // of a chunk
     if (const absl::Status fault = segmenter_.fault(); !fault.ok()) return Stop(fault);
   }
 }
@@ -133,6 +133,7 @@ void ModelWorker::RunDecode(TaskQueue::Batch batch) {
   const absl::Time start = clock_.Now();
   std::vector<absl::StatusOr<DecodeResult>> results = segmenter_.Decode(requests);
   const absl::Duration run = clock_.Now() - start;
+  estimate_.Finished(start + run);  // whoever is answered may ask again at once
   metrics_.RecordStage(Stage::kDecoder, run);
   metrics_.RecordBatch(BatchKind::kQueries, batch.units);
   requests.clear();  // the embeddings are no longer in use
@@ -152,6 +153,7 @@ void ModelWorker::RunEncode(TaskQueue::Batch batch) {
   const absl::Time start = clock_.Now();
   std::vector<absl::StatusOr<std::shared_ptr<const Embedding>>> results = segmenter_.Encode(images);
   const absl::Duration run = clock_.Now() - start;
+  estimate_.Finished(start + run);
   metrics_.RecordStage(Stage::kEncode, run);
   metrics_.RecordBatch(BatchKind::kImages, batch.units);
   results.resize(batch.entries.size(), absl::InternalError("the model left out a result"));
