@@ -54,6 +54,13 @@ absl::Status WritePortFile(const std::string& path, int port) {
   return absl::OkStatus();
 }
 
+void LogTierError(TierKind tier, const absl::Status& why) {
+  const absl::string_view error = why.message();
+  LogLine(LogLevel::kWarning, "cache_tier")
+      .Text("tier", tier == TierKind::kHost ? "host" : "disk")
+      .Text("error", {error.data(), error.size()});
+}
+
 absl::Status Serve(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter) {
   const ModelInfo& model = segmenter->info();
   LogLine(LogLevel::kInfo, "model")
@@ -104,6 +111,7 @@ absl::StatusOr<std::unique_ptr<ServerApp>> ServerApp::Start(const ServerOptions&
   if (!options.tenants_file.empty()) {
     SEMSAM_ASSIGN_OR_RETURN(engine_options.tenants, ReadTenantsFile(options.tenants_file));
   }
+  engine_options.tiers.on_error = LogTierError;
   SEMSAM_ASSIGN_OR_RETURN(
       app->engine_, Engine::Create(engine_options, *app->segmenter_, *app->stages_, app->clock_,
                                    app->metrics_, app.get()));
@@ -188,7 +196,7 @@ absl::Status ServerApp::Drain() {
   if (fault().ok()) absl::SleepFor(options_.drain_delay);
   absl::Status status =
       rpc_->Drain(std::max(absl::ZeroDuration(), start + options_.drain_grace - clock_.Now()));
-  engine_->Shutdown();
+  engine_->Shutdown(/*store_until=*/start + options_.drain_grace);
   return status;
 }
 

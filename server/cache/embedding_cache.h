@@ -9,14 +9,20 @@
 //     own reason, by DropDeadWaiters at once and else with the end of the flight.
 //   - Every callback runs exactly once, with no lock held.
 //   - What is in use is never evicted; see EmbeddingLru for the accounting.
-//   - While idle memory is exhausted, i.e. what is in use alone fills the budget,
-//     new flights are refused with RESOURCE_EXHAUSTED instead of growing further.
+//   - A flight sets the memory of its embedding aside when it begins: what is idle makes
+//     room for it then. Where what is in use and what is set aside leave no room, new
+//     flights are refused with RESOURCE_EXHAUSTED instead of growing further; one alone
+//     is never refused for its size.
+//   - An evicted embedding is handed on (EvictionSink), counts until the one who got it
+//     lets go, and is taken back if it is wanted before.
 // Thread-safe.
 #ifndef SEMSAM_SERVER_CACHE_EMBEDDING_CACHE_H_
 #define SEMSAM_SERVER_CACHE_EMBEDDING_CACHE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -33,7 +39,7 @@
 namespace semsam {
 
 struct EmbeddingCacheOptions {
-  // Bytes of embeddings kept while nobody uses them.
+  // Bytes of embeddings: kept, in use, and on their way in. Not of those on their way out.
   int64_t budget_bytes = int64_t{4} << 30;
   // Encodes under way or waiting, at most.
   int max_flights = 64;
@@ -59,9 +65,17 @@ class EmbeddingCache {
   struct FlightState;
 
  public:
+  // Where the embedding of a flight came from.
+  enum class Origin { kEncoded, kLoaded };
+
   struct Found {
     std::shared_ptr<const Embedding> embedding;
     CacheLookup lookup = CacheLookup::kHit;
+    // Meaningless for a hit.
+    Origin origin = Origin::kEncoded;
+
+    // The embedding was there before anybody asked now.
+    bool existed() const { return lookup == CacheLookup::kHit || origin == Origin::kLoaded; }
   };
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Found>)>;
   // OK while the caller still wants its answer. Runs under the cache's lock: it
@@ -83,7 +97,12 @@ class EmbeddingCache {
     // DropDeadWaiters answered all of them.
     absl::Status Check(absl::Time now);
 
-    void Finish(absl::StatusOr<std::shared_ptr<const Embedding>> result);
+    // The bytes of the image, of whichever caller has them; once. NOT_FOUND where none
+    // has: the flight is then closed to newcomers and must be finished with that.
+    absl::StatusOr<std::shared_ptr<const std::string>> TakeImage();
+
+    void Finish(absl::StatusOr<std::shared_ptr<const Embedding>> result,
+                Origin origin = Origin::kEncoded);
 
    private:
     friend class EmbeddingCache;
@@ -93,15 +112,44 @@ class EmbeddingCache {
     std::shared_ptr<FlightState> state_;  // null once finished
   };
 
-  // What a caller who misses can do about it.
-  enum class OnMiss {
-    kLead,  // encode the image
-    kFail,  // nothing: NOT_FOUND, unless somebody else is encoding it
+  // An embedding that had to go. Its memory counts until this is destroyed.
+  // Thread-safe; outlived by the cache.
+  class Evicted {
+   public:
+    ~Evicted();
+    Evicted(const Evicted&) = delete;
+    Evicted& operator=(const Evicted&) = delete;
+
+    const EmbeddingKey& key() const { return key_; }
+    int64_t bytes() const { return bytes_; }
+    // Null if the cache has taken it back.
+    std::shared_ptr<const Embedding> embedding() const;
+
+   private:
+    friend class EmbeddingCache;
+    Evicted(EmbeddingCache& cache, EmbeddingLru::Evicted evicted);
+
+    EmbeddingCache& cache_;
+    const EmbeddingKey key_;
+    const int64_t bytes_;
+    EmbeddingLru::Pointer embedding_;  // guarded by the cache's mutex
+  };
+  // Gets what is evicted, with no lock held; must be quick. What it does not keep is
+  // freed.
+  using EvictionSink = std::function<void(std::shared_ptr<Evicted>)>;
+
+  // What a caller who misses brings along.
+  struct OnMiss {
+    // False: no way to make the embedding. NOT_FOUND, unless somebody else makes it.
+    bool lead = true;
+    int64_t embedding_bytes = 0;  // what it will take
+    // The image to make it from; null: the caller has none.
+    std::shared_ptr<const std::string> image = nullptr;
   };
 
   // `options` are valid; `observer` may be null and outlives the cache.
-  explicit EmbeddingCache(EmbeddingCacheOptions options,
-                          EmbeddingCacheObserver* observer = nullptr);
+  explicit EmbeddingCache(EmbeddingCacheOptions options, EmbeddingCacheObserver* observer = nullptr,
+                          EvictionSink sink = nullptr);
   ~EmbeddingCache();
 
   // Looks `key` up. `callback` gets the embedding at once on a hit, later on a
@@ -118,6 +166,10 @@ class EmbeddingCache {
   // Evicts what became idle since, down to the budget.
   void Trim();
 
+  // Evicts all that is idle; the least recently used first. Not to the sink.
+  std::vector<std::shared_ptr<Evicted>> TakeIdle();
+
+  // Of what is held and of what was evicted and is not let go of yet.
   int64_t bytes() const;
   int64_t entries() const;
 
@@ -128,22 +180,43 @@ class EmbeddingCache {
     Callback callback;
     absl::Status why;  // not OK once the check failed
   };
+  // All but the key and the size is guarded by mutex_ until the flight is taken out.
   struct FlightState {
     EmbeddingKey key;
-    std::vector<Waiter> waiters;  // guarded by mutex_ until the flight is taken out
-    bool listed = true;           // in flights_; guarded by mutex_
+    int64_t reserved_bytes = 0;
+    std::vector<Waiter> waiters;
+    std::shared_ptr<const std::string> image;
+    bool image_taken = false;
+    bool listed = true;  // in flights_
   };
 
   // OK while the caller waits; remembers why not.
   static const absl::Status& CheckWaiter(Waiter& waiter, absl::Time now);
   absl::Status CheckFlight(FlightState& flight, absl::Time now);
-  void FinishFlight(FlightState& flight, absl::StatusOr<std::shared_ptr<const Embedding>> result);
-  std::vector<EmbeddingLru::Pointer> TrimLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status AdmitFlight(const TenantId& tenant) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::shared_ptr<const std::string>> TakeImage(FlightState& flight);
+  void FinishFlight(FlightState& flight, absl::StatusOr<std::shared_ptr<const Embedding>> result,
+                    Origin origin);
+  void Unlist(FlightState& flight) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Also what was evicted and can be taken back. Null if there is none.
+  EmbeddingLru::Pointer FindLocked(const EmbeddingKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What was evicted and is still there, now no longer counted; else null.
+  EmbeddingLru::Pointer TakeBack(const EmbeddingKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void Join(FlightState& flight, OnMiss& on_miss, Waiter waiter);
+  std::shared_ptr<FlightState> Begin(const EmbeddingKey& key, OnMiss& on_miss, Waiter waiter)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::vector<std::shared_ptr<Evicted>> TrimLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::vector<std::shared_ptr<Evicted>> Leave(std::vector<EmbeddingLru::Evicted> evicted)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // With no lock held.
+  void PassOn(std::vector<std::shared_ptr<Evicted>> evicted);
+  void ReportSize() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status AdmitFlight(const TenantId& tenant, int64_t bytes) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Count(CacheLookup lookup) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const EmbeddingCacheOptions options_;
   EmbeddingCacheObserver* const observer_;
+  const EvictionSink sink_;
 
   mutable Mutex mutex_;
   EmbeddingLru lru_ ABSL_GUARDED_BY(mutex_);
@@ -151,6 +224,11 @@ class EmbeddingCache {
       ABSL_GUARDED_BY(mutex_);
   // Flights not finished, those that nobody waits for any more included.
   int open_flights_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Of those flights.
+  int64_t reserved_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Evicted, and neither let go of nor taken back.
+  std::unordered_map<EmbeddingKey, Evicted*, EmbeddingKeyHash> leaving_ ABSL_GUARDED_BY(mutex_);
+  int64_t leaving_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace semsam

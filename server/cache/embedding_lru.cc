@@ -18,11 +18,36 @@ size_t EmbeddingKeyHash::operator()(const EmbeddingKey& key) const {
   return hash;
 }
 
+class EmbeddingLru::Use {
+ public:
+  Use(Pointer embedding, int64_t bytes, std::shared_ptr<std::atomic<int64_t>> in_use_bytes)
+      : embedding_(std::move(embedding)), bytes_(bytes), in_use_bytes_(std::move(in_use_bytes)) {
+    in_use_bytes_->fetch_add(bytes_, std::memory_order_relaxed);
+  }
+  ~Use() { in_use_bytes_->fetch_sub(bytes_, std::memory_order_release); }
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+
+  const Embedding* embedding() const { return embedding_.get(); }
+
+ private:
+  const Pointer embedding_;
+  const int64_t bytes_;
+  const std::shared_ptr<std::atomic<int64_t>> in_use_bytes_;
+};
+
 EmbeddingLru::Pointer EmbeddingLru::Find(const EmbeddingKey& key) {
   const auto found = by_key_.find(key);
   if (found == by_key_.end()) return nullptr;
+  Entry& entry = *found->second;
   order_.splice(order_.begin(), order_, found->second);
-  return found->second->embedding;
+  std::shared_ptr<const Use> use = entry.use.lock();
+  if (use == nullptr) {
+    use = std::make_shared<const Use>(entry.embedding, entry.bytes, in_use_bytes_);
+    entry.use = use;
+  }
+  const Embedding* embedding = use->embedding();
+  return {std::move(use), embedding};
 }
 
 void EmbeddingLru::Insert(const EmbeddingKey& key, Pointer embedding) {
@@ -32,31 +57,23 @@ void EmbeddingLru::Insert(const EmbeddingKey& key, Pointer embedding) {
     by_key_.erase(found);
   }
   const int64_t bytes = embedding->size_bytes();
-  order_.push_front({key, std::move(embedding), bytes});
+  order_.push_front({.key = key, .embedding = std::move(embedding), .bytes = bytes});
   by_key_.emplace(key, order_.begin());
   bytes_ += bytes;
 }
 
-std::vector<EmbeddingLru::Pointer> EmbeddingLru::Trim() {
-  std::vector<Pointer> evicted;
+std::vector<EmbeddingLru::Evicted> EmbeddingLru::Trim(int64_t beside_bytes) {
+  std::vector<Evicted> evicted;
   auto it = order_.end();
-  while (bytes_ > budget_bytes_ && it != order_.begin()) {
+  while (bytes_ > budget_bytes_ - beside_bytes && it != order_.begin()) {
     --it;
     if (InUse(*it)) continue;
     bytes_ -= it->bytes;
     by_key_.erase(it->key);
-    evicted.push_back(std::move(it->embedding));
+    evicted.push_back({std::move(it->key), std::move(it->embedding), it->bytes});
     it = order_.erase(it);
   }
   return evicted;
-}
-
-int64_t EmbeddingLru::InUseBytes() const {
-  int64_t bytes = 0;
-  for (const Entry& entry : order_) {
-    if (InUse(entry)) bytes += entry.bytes;
-  }
-  return bytes;
 }
 
 }  // namespace semsam

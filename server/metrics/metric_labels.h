@@ -54,6 +54,8 @@ constexpr std::string_view LabelOf(Queue queue) {
   switch (queue) {
     case Queue::kDecode:
       return "decode";
+    case Queue::kLoad:
+      return "load";
     case Queue::kEncode:
       return "encode";
     case Queue::kText:
@@ -66,6 +68,10 @@ constexpr std::string_view LabelOf(Queue queue) {
       return "images";
     case Queue::kResults:
       return "results";
+    case Queue::kTierFind:
+      return "tier_find";
+    case Queue::kDemote:
+      return "demote";
   }
   return {};
 }
@@ -92,6 +98,12 @@ constexpr std::string_view LabelOf(Stage stage) {
       return "vocabulary";
     case Stage::kRegions:
       return "regions";
+    case Stage::kTierRead:
+      return "tier_read";
+    case Stage::kTierLoad:
+      return "tier_load";
+    case Stage::kTierStore:
+      return "tier_store";
   }
   return {};
 }
@@ -126,6 +138,44 @@ constexpr std::string_view LabelOf(LookupOutcome outcome) {
       return "joined";
     case LookupOutcome::kMiss:
       return "miss";
+  }
+  return {};
+}
+
+constexpr std::string_view LabelOf(Tier tier) {
+  switch (tier) {
+    case Tier::kHost:
+      return "host";
+    case Tier::kDisk:
+      return "disk";
+  }
+  return {};
+}
+
+constexpr std::string_view LabelOf(TierOutcome outcome) {
+  switch (outcome) {
+    case TierOutcome::kHit:
+      return "hit";
+    case TierOutcome::kMiss:
+      return "miss";
+    case TierOutcome::kFailed:
+      return "failed";
+  }
+  return {};
+}
+
+constexpr std::string_view LabelOf(Demotion outcome) {
+  switch (outcome) {
+    case Demotion::kStored:
+      return "stored";
+    case Demotion::kHeld:
+      return "held";
+    case Demotion::kTakenBack:
+      return "taken_back";
+    case Demotion::kDropped:
+      return "dropped";
+    case Demotion::kFailed:
+      return "failed";
   }
   return {};
 }
@@ -172,6 +222,10 @@ constexpr std::string_view LabelOf(CancelStage stage) {
       return "image_queue";
     case CancelStage::kResultQueue:
       return "result_queue";
+    case CancelStage::kLoadQueue:
+      return "load_queue";
+    case CancelStage::kTierQueue:
+      return "tier_queue";
     case CancelStage::kMasks:
       return "masks";
   }

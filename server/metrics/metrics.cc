@@ -30,10 +30,16 @@ class ByLabel {
  public:
   // `args`: what a series takes beside its label.
   template <typename Family, typename... Args>
-  ByLabel(Family& family, const char* label, const Args&... args) {
+  ByLabel(Family& family, const char* label, const Args&... args)
+      : ByLabel(family, prometheus::Labels{}, label, args...) {}
+  // `others`: labels that all of them share.
+  template <typename Family, typename... Args>
+  ByLabel(Family& family, const prometheus::Labels& others, const char* label,
+          const Args&... args) {
     for (size_t i = 0; i < series_.size(); ++i) {
-      const std::string_view value = LabelOf(static_cast<Enum>(i));
-      series_[i] = &family.Add({{label, std::string(value)}}, args...);
+      prometheus::Labels labels = others;
+      labels[label] = std::string(LabelOf(static_cast<Enum>(i)));
+      series_[i] = &family.Add(labels, args...);
     }
   }
 
@@ -146,11 +152,35 @@ struct Metrics::Series {
   Gauge& cache_entries = AddGauge("semsam_cache_entries", "Embeddings in the cache");
   ByLabel<Counter, LookupOutcome> lookups =
       Counters<LookupOutcome>("semsam_cache_lookups_total", "Cache lookups by outcome", "outcome");
-  Counter& evictions = prometheus::BuildCounter()
-                           .Name("semsam_cache_evictions_total")
-                           .Help("Embeddings evicted, by tier")
-                           .Register(*registry)
-                           .Add({{"tier", "device"}});
+  prometheus::Family<Counter>& evictions_by_tier =
+      prometheus::BuildCounter()
+          .Name("semsam_cache_evictions_total")
+          .Help("Embeddings evicted, by tier; from the device to the next, if there is one")
+          .Register(*registry);
+  Counter& evictions = evictions_by_tier.Add({{"tier", "device"}});
+  ByLabel<Counter, Tier> tier_evictions{evictions_by_tier, "tier"};
+  std::array<ByLabel<Counter, TierOutcome>, Count<Tier>()> tier_lookups = [this] {
+    auto& family = prometheus::BuildCounter()
+                       .Name("semsam_cache_tier_lookups_total")
+                       .Help("Embeddings that the device did not hold, looked up in a tier")
+                       .Register(*registry);
+    const auto of = [&family](Tier tier) {
+      return ByLabel<Counter, TierOutcome>(family, {{"tier", std::string(LabelOf(tier))}},
+                                           "outcome");
+    };
+    return std::array{of(Tier::kHost), of(Tier::kDisk)};
+  }();
+  ByLabel<Counter, Tier> tier_errors = Counters<Tier>(
+      "semsam_cache_tier_errors_total", "Files and memory of a tier that failed it", "tier");
+  ByLabel<Gauge, Tier> tier_bytes =
+      Gauges<Tier>("semsam_cache_tier_bytes", "Stored embeddings", "tier");
+  ByLabel<Gauge, Tier> tier_capacity = Gauges<Tier>("semsam_cache_tier_capacity_bytes",
+                                                    "Bound of the gauge of the same name", "tier");
+  ByLabel<Gauge, Tier> tier_entries =
+      Gauges<Tier>("semsam_cache_tier_entries", "Stored embeddings", "tier");
+  ByLabel<Counter, Demotion> demotions = Counters<Demotion>(
+      "semsam_cache_demotions_total",
+      "Embeddings evicted from the device, by what the tiers below did with them", "outcome");
   Gauge& text_entries = AddGauge("semsam_text_cache_entries", "Text embeddings in the cache");
   ByLabel<Counter, LookupOutcome> text_lookups = Counters<LookupOutcome>(
       "semsam_text_cache_lookups_total", "Words looked up, by outcome", "outcome");
@@ -258,6 +288,22 @@ void Metrics::RecordEvictions(int64_t entries) {
 void Metrics::SetCacheEntries(int64_t entries) {
   series_->cache_entries.Set(static_cast<double>(entries));
 }
+
+void Metrics::RecordTierLookup(Tier tier, TierOutcome outcome) {
+  series_->tier_lookups[Index(tier)][outcome].Increment();
+}
+
+void Metrics::RecordTierError(Tier tier) { series_->tier_errors[tier].Increment(); }
+
+void Metrics::SetTier(Tier tier, const TierLevel& level) {
+  series_->tier_bytes[tier].Set(static_cast<double>(level.bytes));
+  series_->tier_capacity[tier].Set(static_cast<double>(level.capacity_bytes));
+  series_->tier_entries[tier].Set(static_cast<double>(level.entries));
+  Counter& evicted = series_->tier_evictions[tier];
+  evicted.Increment(std::max(0.0, static_cast<double>(level.evicted) - evicted.Value()));
+}
+
+void Metrics::RecordDemotion(Demotion outcome) { series_->demotions[outcome].Increment(); }
 
 void Metrics::RecordTextLookup(LookupOutcome outcome) {
   series_->text_lookups[outcome].Increment();

@@ -39,7 +39,18 @@ enum class Method {
   kGenerateMasks,
   kInteract,
 };
-enum class Queue { kDecode, kEncode, kText, kBackground, kMasks, kImages, kResults };
+enum class Queue {
+  kDecode,
+  kLoad,
+  kEncode,
+  kText,
+  kBackground,
+  kMasks,
+  kImages,
+  kResults,
+  kTierFind,
+  kDemote,
+};
 enum class Stage {
   kImageDecode,
   kPreprocess,
@@ -51,11 +62,25 @@ enum class Stage {
   kLabels,      // embeddings to labels, a mask or a call
   kVocabulary,  // the generic queries of one image
   kRegions,     // from those to masks, or from a chunk of clicks to candidates
+  kTierRead,    // a stored embedding out of the tier that has it
+  kTierLoad,    // from there into the model
+  kTierStore,   // from the model into the tiers
 };
 enum class BatchKind { kImages, kQueries, kTerms };
 // Why the model was asked once more.
 enum class RetryCause { kMemory, kFault };
 enum class LookupOutcome { kHit, kJoined, kMiss };
+// Where embeddings are kept below the device.
+enum class Tier { kHost, kDisk };
+enum class TierOutcome { kHit, kMiss, kFailed };
+// What became of an embedding that the device had no more room for.
+enum class Demotion {
+  kStored,
+  kHeld,       // every tier had it already
+  kTakenBack,  // wanted again before it was stored
+  kDropped,    // too much waited to be stored
+  kFailed,
+};
 enum class SessionClose { kDeleted, kIdle, kMaxAge };
 // How a click of an Interact stream ended.
 enum class ClickOutcome { kAnswered, kSuperseded, kCancelled, kFailed };
@@ -68,6 +93,8 @@ enum class CancelStage {
   kMaskQueue,
   kImageQueue,
   kResultQueue,
+  kLoadQueue,
+  kTierQueue,
   kMasks,
 };
 // What the operator may change while the server runs.
@@ -102,6 +129,14 @@ struct MetricsInfo {
   bool trained = true;
 };
 
+// How a tier stands.
+struct TierLevel {
+  int64_t bytes = 0;
+  int64_t capacity_bytes = 0;
+  int64_t entries = 0;
+  int64_t evicted = 0;  // since the process began: never falls
+};
+
 class Metrics {
  public:
   explicit Metrics(const MetricsInfo& info);
@@ -130,6 +165,10 @@ class Metrics {
   void RecordLookup(LookupOutcome outcome);
   void RecordEvictions(int64_t entries);
   void SetCacheEntries(int64_t entries);
+  void RecordTierLookup(Tier tier, TierOutcome outcome);
+  void RecordTierError(Tier tier);
+  void SetTier(Tier tier, const TierLevel& level);
+  void RecordDemotion(Demotion outcome);
   void RecordTextLookup(LookupOutcome outcome);
   void RecordTextEvictions(int64_t entries);
   void SetTextCacheEntries(int64_t entries);

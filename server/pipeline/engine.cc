@@ -44,6 +44,17 @@ ModelWorkerOptions WorkerOptions(const EngineOptions& options) {
           .retry_after = options.retry_after};
 }
 
+// Null without tiers.
+std::unique_ptr<TierWorker> MakeTierWorker(const EngineOptions& options, EmbeddingTiers tiers,
+                                           const Segmenter& segmenter, const Clock& clock,
+                                           Metrics& metrics, WorkQueueObserver& observer) {
+  if (tiers.empty()) return nullptr;
+  // A look belongs to a flight: it never overflows.
+  return std::make_unique<TierWorker>(options.tiers, /*max_finds=*/options.max_queued_images,
+                                      options.retry_after, std::move(tiers), segmenter, clock,
+                                      metrics, &observer);
+}
+
 std::function<void(int64_t)> Reporter(Metrics& metrics, Bounded what) {
   return [&metrics, what](int64_t used) { metrics.SetUsed(what, used); };
 }
@@ -56,33 +67,43 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const EngineOptions& opti
                                                        const Clock& clock, Metrics& metrics,
                                                        FaultListener* faults) {
   SEMSAM_RETURN_IF_ERROR(options.Validate(segmenter.info().config));
-  return std::unique_ptr<Engine>(new Engine(options, segmenter, stages, clock, metrics, faults));
+  SEMSAM_ASSIGN_OR_RETURN(EmbeddingTiers tiers, OpenTiers(options.tiers, segmenter.info().digest));
+  return std::unique_ptr<Engine>(
+      new Engine(options, std::move(tiers), segmenter, stages, clock, metrics, faults));
 }
 
-Engine::Engine(const EngineOptions& options, Segmenter& segmenter, const ImageStages& stages,
-               const Clock& clock, Metrics& metrics, FaultListener* faults)
+Engine::Engine(const EngineOptions& options, EmbeddingTiers tiers, Segmenter& segmenter,
+               const ImageStages& stages, const Clock& clock, Metrics& metrics,
+               FaultListener* faults)
     : options_(options),
       segmenter_(segmenter),
       stages_(stages),
       clock_(clock),
       metrics_(metrics),
       worker_metrics_(metrics, {{Queue::kDecode, CancelStage::kDecodeQueue},
+                                {Queue::kLoad, CancelStage::kLoadQueue},
                                 {Queue::kEncode, CancelStage::kEncodeQueue},
                                 {Queue::kText, CancelStage::kTextQueue},
                                 {Queue::kBackground, CancelStage::kBackgroundQueue}}),
       cpu_metrics_(metrics, {{Queue::kMasks, CancelStage::kMaskQueue},
                              {Queue::kImages, CancelStage::kImageQueue}}),
       result_metrics_(metrics, {{Queue::kResults, CancelStage::kResultQueue}}),
+      tier_metrics_(metrics, {{Queue::kTierFind, CancelStage::kTierQueue},
+                              {Queue::kDemote, CancelStage::kTierQueue}}),
       cache_metrics_(metrics),
       text_metrics_(metrics),
       session_metrics_(metrics),
       sessions_(options.sessions, clock, &session_metrics_, options.tenants),
       requests_(options.requests, clock, Reporter(metrics, Bounded::kRecentRequests)),
-      cache_({.budget_bytes = options.cache_bytes,
-              .max_flights = options.max_queued_images,
-              .max_tenant_share = options.TenantShare(),
-              .retry_after = options.retry_after},
-             &cache_metrics_),
+      cache_(
+          {.budget_bytes = options.cache_bytes,
+           .max_flights = options.max_queued_images,
+           .retry_after = options.retry_after},
+          &cache_metrics_,
+          tiers.empty() ? EmbeddingCache::EvictionSink()
+                        : [this](std::shared_ptr<EmbeddingCache::Evicted>
+                                     evicted) { tiers_->Demote(std::move(evicted)); }),
+      tiers_(MakeTierWorker(options, std::move(tiers), segmenter, clock, metrics, tier_metrics_)),
       text_cache_(options.text_cache_bytes, &text_metrics_),
       upload_budget_(options.upload_buffer_bytes, Reporter(metrics, Bounded::kUploadBufferBytes),
                      options.tenants, &TenantQuota::max_upload_bytes),
@@ -114,7 +135,7 @@ Engine::Engine(const EngineOptions& options, Segmenter& segmenter, const ImageSt
       cpu_(CpuOptions(options), clock, &cpu_metrics_, &result_metrics_),
       resilient_(segmenter, options.retry_after, metrics),
       worker_(WorkerOptions(options), resilient_, clock, metrics, &worker_metrics_, faults),
-      encoder_(segmenter.info(), stages, cache_, cpu_, worker_, clock, metrics),
+      encoder_(segmenter, stages, cache_, tiers_.get(), cpu_, worker_, clock, metrics),
       words_(segmenter.info(), text_cache_, worker_, clock, metrics, options.max_batch_texts) {
   PublishCapacities();
 }
@@ -140,6 +161,7 @@ void Engine::PublishCapacities() {
                        int64_t{options_.interact.max_streams} * options_.interact.max_open_clicks);
   metrics_.SetQueueCapacity(Queue::kDecode, options_.max_segment_calls,
                             options_.max_segment_queries);
+  metrics_.SetQueueCapacity(Queue::kLoad, options_.max_queued_images, options_.max_queued_images);
   metrics_.SetQueueCapacity(Queue::kEncode, options_.max_queued_images, options_.max_queued_images);
   const int64_t text_jobs = int64_t{options_.max_segment_calls} + options_.max_background_calls;
   metrics_.SetQueueCapacity(Queue::kText, text_jobs, text_jobs);
@@ -176,6 +198,7 @@ void Engine::Tick() {
   sessions_.SweepExpired();
   requests_.Sweep();
   cache_.DropDeadWaiters(clock_.Now());
+  if (tiers_ != nullptr) tiers_->DropDead();
   worker_.DropDead();
   cpu_.DropDead();
   for (const std::shared_ptr<StreamCall>& call : Calls()) call->Wake();
@@ -197,13 +220,18 @@ void Engine::RefuseSessions() { Enter(Phase::kRefusingSessions); }
 
 void Engine::StartDrain() { Enter(Phase::kDraining); }
 
-void Engine::Shutdown() {
+void Engine::Shutdown(absl::Time store_until) {
   StartDrain();
   // Once the model stands still no call reaches its masks any more, and those that
   // did are known to the gate.
   worker_.Shutdown();
   for (const std::shared_ptr<StreamCall>& call : Calls()) call->Abort(Draining());
+  // What a look leads to is refused by the model and done by the pool.
+  if (tiers_ != nullptr) tiers_->Shutdown();
   cpu_.Shutdown();
+  if (tiers_ != nullptr && clock_.Now() < store_until) {
+    tiers_->StoreAll(cache_.TakeIdle(), store_until);
+  }
 }
 
 }  // namespace semsam

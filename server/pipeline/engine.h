@@ -50,6 +50,7 @@
 #include "server/pipeline/resilient_segmenter.h"
 #include "server/pipeline/segment_call.h"
 #include "server/pipeline/segment_types.h"
+#include "server/pipeline/tier_worker.h"
 #include "server/pipeline/vocabulary_call.h"
 #include "server/pipeline/word_encoder.h"
 
@@ -105,7 +106,7 @@ class Engine {
   using UploadDone = absl::AnyInvocable<void(absl::StatusOr<UploadedImage>)>;
 
   // `segmenter`, `stages`, `clock`, `metrics` and `faults` (may be null) outlive the engine.
-  // INVALID_ARGUMENT if an option is bad.
+  // INVALID_ARGUMENT if an option is bad, or the directory of a tier cannot be used.
   static absl::StatusOr<std::unique_ptr<Engine>> Create(const EngineOptions& options,
                                                         Segmenter& segmenter,
                                                         const ImageStages& stages,
@@ -170,8 +171,9 @@ class Engine {
   void StartDrain();
 
   // Ends what still waits with UNAVAILABLE, lets the running batch finish and
-  // joins all threads. Every callback has run when it returns.
-  void Shutdown();
+  // joins all threads. Every callback has run when it returns. Then, until
+  // `store_until`, idle embeddings are stored where the next process finds them.
+  void Shutdown(absl::Time store_until = absl::InfinitePast());
 
   const ModelInfo& model() const { return segmenter_.info(); }
   const EngineOptions& options() const { return options_; }
@@ -180,8 +182,8 @@ class Engine {
   struct UploadCall;
   struct AttachCall;
 
-  Engine(const EngineOptions& options, Segmenter& segmenter, const ImageStages& stages,
-         const Clock& clock, Metrics& metrics, FaultListener* faults);
+  Engine(const EngineOptions& options, EmbeddingTiers tiers, Segmenter& segmenter,
+         const ImageStages& stages, const Clock& clock, Metrics& metrics, FaultListener* faults);
 
   absl::Status CheckTakesSessions() const;
   absl::Status CheckNotDraining() const;
@@ -242,12 +244,14 @@ class Engine {
   QueueMetrics worker_metrics_;
   QueueMetrics cpu_metrics_;
   QueueMetrics result_metrics_;
+  QueueMetrics tier_metrics_;
   CacheMetrics cache_metrics_;
   TextCacheMetrics text_metrics_;
   SessionMetrics session_metrics_;
   SessionStore sessions_;
   RecentRequests requests_;
   EmbeddingCache cache_;
+  const std::unique_ptr<TierWorker> tiers_;  // null without tiers
   TextCache text_cache_;
   ByteBudget upload_budget_;
   ByteBudget word_budget_;

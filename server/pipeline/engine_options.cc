@@ -86,6 +86,7 @@ absl::Status EngineOptions::Validate(const ModelConfig& config) const {
                                        image.max_bytes, " bytes"));
     }
   }
+  SEMSAM_RETURN_IF_ERROR(tiers.Validate());
   SEMSAM_RETURN_IF_ERROR(PrependField(requests.Validate(), "requests"));
   return PrependField(sessions.Validate(), "sessions");
 }

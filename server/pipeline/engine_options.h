@@ -12,6 +12,7 @@
 #include "server/cache/session_store.h"
 #include "server/pipeline/image_stages.h"
 #include "server/pipeline/request_validation.h"
+#include "server/pipeline/tier_options.h"
 #include "server/pipeline/words.h"
 
 namespace semsam {
@@ -43,7 +44,8 @@ struct EngineOptions {
   // what one tenant may have, whatever its row says. 1: all.
   double max_tenant_share = 0.5;
 
-  int64_t cache_bytes = int64_t{4} << 30;            // embeddings kept while idle
+  int64_t cache_bytes = int64_t{4} << 30;            // embeddings on the device
+  TierOptions tiers;                                 // where they go from there
   int64_t upload_buffer_bytes = int64_t{512} << 20;  // images being uploaded or sent along
   int64_t max_chunk_bytes = int64_t{256} << 10;      // of one upload message
 

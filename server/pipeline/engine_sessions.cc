@@ -144,8 +144,7 @@ absl::StatusOr<UploadedImage> Engine::AddToSession(const std::string& session_id
                                               .geometry = image.geometry,
                                               .bytes = std::move(image.bytes)}));
   stored.bytes = nullptr;
-  return UploadedImage{
-      .image = std::move(stored), .cached = found.lookup == CacheLookup::kHit, .timings = timings};
+  return UploadedImage{.image = std::move(stored), .cached = found.existed(), .timings = timings};
 }
 
 absl::StatusOr<std::shared_ptr<Engine::AttachCall>> Engine::AdmitAttach(

@@ -28,12 +28,14 @@ void CopyStages(const StageTimings& from, StageTimings& to) {
 
 }  // namespace
 
-ImageEncoder::ImageEncoder(const ModelInfo& model, const ImageStages& stages, EmbeddingCache& cache,
-                           CpuPool& cpu, ModelWorker& worker, const Clock& clock, Metrics& metrics)
-    : model_(model),
-      preprocessing_(PreprocessingKey(model.config)),
+ImageEncoder::ImageEncoder(const Segmenter& segmenter, const ImageStages& stages,
+                           EmbeddingCache& cache, TierWorker* tiers, CpuPool& cpu,
+                           ModelWorker& worker, const Clock& clock, Metrics& metrics)
+    : segmenter_(segmenter),
+      preprocessing_(PreprocessingKey(segmenter.info().config)),
       stages_(stages),
       cache_(cache),
+      tiers_(tiers),
       cpu_(cpu),
       worker_(worker),
       clock_(clock),
@@ -48,17 +50,19 @@ absl::StatusOr<ImageSource> ImageEncoder::Identify(std::shared_ptr<const std::st
 void ImageEncoder::Ensure(const ImageSource& source, const CallLimits& limits, Thread thread,
                           StageTimings& timings, EmbeddingCache::Callback done) {
   const EmbeddingKey key{.tenant = limits.tenant,
-                         .model_digest = model_.digest,
+                         .model_digest = segmenter_.info().digest,
                          .preprocessing = preprocessing_,
                          .network_size = source.geometry.network,
                          .image_sha256 = source.sha256};
-  const auto on_miss =
-      source.bytes == nullptr ? EmbeddingCache::OnMiss::kFail : EmbeddingCache::OnMiss::kLead;
   // A caller who leaves is answered, and gone with his timings, while the encode
   // that he leads goes on.
   auto stages = std::make_shared<StageTimings>();
-  SharedFlight flight = cache_.Get(
-      key, on_miss, [limits](absl::Time now) { return limits.Check(now); },
+  std::unique_ptr<EmbeddingCache::Flight> flight = cache_.Get(
+      key,
+      {.lead = source.bytes != nullptr || tiers_ != nullptr,
+       .embedding_bytes = segmenter_.EmbeddingBytes(source.geometry.network),
+       .image = source.bytes},
+      [limits](absl::Time now) { return limits.Check(now); },
       [this, stages, &timings,
        done = std::move(done)](absl::StatusOr<EmbeddingCache::Found> found) mutable {
         if (found.ok() && found->lookup == CacheLookup::kMiss) CopyStages(*stages, timings);
@@ -69,54 +73,101 @@ void ImageEncoder::Ensure(const ImageSource& source, const CallLimits& limits, T
         done(std::move(found));
       });
   if (flight == nullptr) return;
+  const auto making = std::make_shared<Making>(Making{.flight = std::move(flight),
+                                                      .key = key,
+                                                      .geometry = source.geometry,
+                                                      .timings = std::move(stages)});
+  if (tiers_ != nullptr) return AskTiers(making);
   // The picture is not even read where its encode would be too late.
   if (absl::Status late = worker_.CheckEncodeDeadline(limits.tenant, limits.deadline); !late.ok()) {
-    return flight->Finish(std::move(late));
+    making->flight->Finish(std::move(late));
+  } else if (thread == Thread::kCpuPool) {
+    Prepare(making);
+  } else {
+    SubmitPrepare(making);
   }
-  if (thread == Thread::kCpuPool) {
-    Prepare(flight, source, limits.tenant, stages);
-    return;
-  }
-  cpu_.Submit(CpuPool::kImages,
-              {.tenant = limits.tenant,
-               .run = [this, flight, source, tenant = limits.tenant,
-                       stages] { Prepare(flight, source, tenant, stages); },
-               .check = [flight](absl::Time now) { return flight->Check(now); },
-               .drop = [flight](absl::Status why) { flight->Finish(std::move(why)); }});
 }
 
-void ImageEncoder::Prepare(const SharedFlight& flight, const ImageSource& source,
-                           const TenantId& tenant, const SharedTimings& timings) {
-  absl::StatusOr<Rgb8Image> image = ReadImage(source, *timings);
+void ImageEncoder::AskTiers(const SharedMaking& making) {
+  tiers_->Find({.key = making->key,
+                .check = [making](absl::Time now) { return making->flight->Check(now); },
+                .done =
+                    [this, making](absl::StatusOr<TierWorker::Found> found) {
+                      if (found.ok()) {
+                        Load(making, *std::move(found));
+                      } else if (absl::IsNotFound(found.status())) {
+                        SubmitPrepare(making);
+                      } else {
+                        making->flight->Finish(std::move(found).status());
+                      }
+                    }});
+}
+
+void ImageEncoder::Load(const SharedMaking& making, TierWorker::Found found) {
+  worker_.RunChunk(
+      ModelWorker::kLoad,
+      {.tenant = making->key.tenant,
+       .check = [making](absl::Time now) { return making->flight->Check(now); },
+       .run = [this, making, found = std::move(found)](
+                  Segmenter& segmenter,
+                  absl::Duration /*queued*/) { RunLoad(making, found, segmenter); },
+       .drop = [making](absl::Status why) { making->flight->Finish(std::move(why)); }});
+}
+
+void ImageEncoder::RunLoad(const SharedMaking& making, const TierWorker::Found& found,
+                           Segmenter& segmenter) {
+  const absl::Time start = clock_.Now();
+  absl::StatusOr<std::shared_ptr<const Embedding>> embedding = segmenter.Load(*found.stored);
+  metrics_.RecordStage(Stage::kTierLoad, clock_.Now() - start);
+  // Where there is no room for it now, there is none for an encode.
+  if (embedding.ok() || absl::IsResourceExhausted(embedding.status())) {
+    making->flight->Finish(std::move(embedding), EmbeddingCache::Origin::kLoaded);
+    return;
+  }
+  tiers_->Discard(found, making->key, embedding.status());
+  SubmitPrepare(making);
+}
+
+void ImageEncoder::SubmitPrepare(const SharedMaking& making) {
+  cpu_.Submit(CpuPool::kImages,
+              {.tenant = making->key.tenant,
+               .run = [this, making] { Prepare(making); },
+               .check = [making](absl::Time now) { return making->flight->Check(now); },
+               .drop = [making](absl::Status why) { making->flight->Finish(std::move(why)); }});
+}
+
+void ImageEncoder::Prepare(const SharedMaking& making) {
+  absl::StatusOr<Rgb8Image> image = ReadImage(*making);
   if (!image.ok()) {
-    flight->Finish(std::move(image).status());
+    making->flight->Finish(std::move(image).status());
     return;
   }
   worker_.Encode({.image = *std::move(image),
-                  .tenant = tenant,
-                  .check = [flight](absl::Time now) { return flight->Check(now); },
+                  .tenant = making->key.tenant,
+                  .check = [making](absl::Time now) { return making->flight->Check(now); },
                   .done =
-                      [flight, timings](absl::StatusOr<std::shared_ptr<const Embedding>> embedding,
-                                        const ModelWorker::Times& times) {
-                        timings->encode_queue = times.queue;
-                        timings->encode = times.run;
-                        flight->Finish(std::move(embedding));
+                      [making](absl::StatusOr<std::shared_ptr<const Embedding>> embedding,
+                               const ModelWorker::Times& times) {
+                        making->timings->encode_queue = times.queue;
+                        making->timings->encode = times.run;
+                        making->flight->Finish(std::move(embedding));
                       }});
 }
 
-absl::StatusOr<Rgb8Image> ImageEncoder::ReadImage(const ImageSource& source,
-                                                  StageTimings& timings) const {
+absl::StatusOr<Rgb8Image> ImageEncoder::ReadImage(Making& making) const {
+  SEMSAM_ASSIGN_OR_RETURN(const std::shared_ptr<const std::string> bytes,
+                          making.flight->TakeImage());
   const absl::Time start = clock_.Now();
-  SEMSAM_ASSIGN_OR_RETURN(const Rgb8Image original, stages_.Decode(*source.bytes));
+  SEMSAM_ASSIGN_OR_RETURN(const Rgb8Image original, stages_.Decode(*bytes));
   const absl::Time decoded = clock_.Now();
-  timings.image_decode = decoded - start;
+  making.timings->image_decode = decoded - start;
   metrics_.RecordStage(Stage::kImageDecode, decoded - start);
-  if (original.size != source.geometry.original) {
+  if (original.size != making.geometry.original) {
     return absl::InternalError("the decoded image is not of the size its header gave");
   }
-  Rgb8Image network = stages_.Resize(original, source.geometry.network);
-  timings.preprocess = clock_.Now() - decoded;
-  metrics_.RecordStage(Stage::kPreprocess, *timings.preprocess);
+  Rgb8Image network = stages_.Resize(original, making.geometry.network);
+  making.timings->preprocess = clock_.Now() - decoded;
+  metrics_.RecordStage(Stage::kPreprocess, *making.timings->preprocess);
   return network;
 }
 

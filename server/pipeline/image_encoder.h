@@ -1,8 +1,9 @@
 // From uploaded bytes to a cached embedding: identify, decode, resize, encode.
 //
-// However many callers need the same image at once, it is encoded once; an
-// embedding that was evicted is made again the same way, as long as the bytes
-// are at hand. Thread-safe.
+// However many callers need the same image at once, it is encoded once. An embedding
+// that was evicted is loaded from the first tier below the device that has it, and is
+// else made again, as long as any of the callers has the bytes at hand. Between all of
+// these steps a flight ends that nobody waits for any more. Thread-safe.
 #ifndef SEMSAM_SERVER_PIPELINE_IMAGE_ENCODER_H_
 #define SEMSAM_SERVER_PIPELINE_IMAGE_ENCODER_H_
 
@@ -21,6 +22,7 @@
 #include "server/pipeline/image_stages.h"
 #include "server/pipeline/model_worker.h"
 #include "server/pipeline/segment_types.h"
+#include "server/pipeline/tier_worker.h"
 
 namespace semsam {
 
@@ -41,9 +43,10 @@ class ImageEncoder {
  public:
   enum class Thread { kAny, kCpuPool };
 
-  // Everything outlives the encoder.
-  ImageEncoder(const ModelInfo& model, const ImageStages& stages, EmbeddingCache& cache,
-               CpuPool& cpu, ModelWorker& worker, const Clock& clock, Metrics& metrics);
+  // Everything outlives the encoder; `tiers` is null where there are none.
+  ImageEncoder(const Segmenter& segmenter, const ImageStages& stages, EmbeddingCache& cache,
+               TierWorker* tiers, CpuPool& cpu, ModelWorker& worker, const Clock& clock,
+               Metrics& metrics);
 
   // Digest and sizes of an image. Reads every byte: call it on the CPU pool.
   absl::StatusOr<ImageSource> Identify(std::shared_ptr<const std::string> bytes) const;
@@ -58,19 +61,29 @@ class ImageEncoder {
               StageTimings& timings, EmbeddingCache::Callback done);
 
  private:
-  using SharedFlight = std::shared_ptr<EmbeddingCache::Flight>;
-  // Of a flight; complete when it is finished.
-  using SharedTimings = std::shared_ptr<StageTimings>;
+  // An embedding being made.
+  struct Making {
+    std::unique_ptr<EmbeddingCache::Flight> flight;
+    EmbeddingKey key;
+    ImageGeometry geometry;
+    // Complete when the flight is finished.
+    std::shared_ptr<StageTimings> timings;
+  };
+  using SharedMaking = std::shared_ptr<Making>;
 
+  void AskTiers(const SharedMaking& making);
+  void Load(const SharedMaking& making, TierWorker::Found found);
+  void RunLoad(const SharedMaking& making, const TierWorker::Found& found, Segmenter& segmenter);
+  void SubmitPrepare(const SharedMaking& making);
   // Decodes, resizes and hands over to the model; on the CPU pool.
-  void Prepare(const SharedFlight& flight, const ImageSource& source, const TenantId& tenant,
-               const SharedTimings& timings);
-  absl::StatusOr<Rgb8Image> ReadImage(const ImageSource& source, StageTimings& timings) const;
+  void Prepare(const SharedMaking& making);
+  absl::StatusOr<Rgb8Image> ReadImage(Making& making) const;
 
-  const ModelInfo& model_;
+  const Segmenter& segmenter_;
   const std::string preprocessing_;
   const ImageStages& stages_;
   EmbeddingCache& cache_;
+  TierWorker* const tiers_;
   CpuPool& cpu_;
   ModelWorker& worker_;
   const Clock& clock_;

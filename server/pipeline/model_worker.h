@@ -3,9 +3,10 @@
 // Guarantees
 //   - The Segmenter is called from this thread alone, one call at a time, and
 //     never for a job that was cancelled or whose deadline passed while it waited.
-//   - Clicks go before encodes, those before words, and those before background
-//     work, which comes in chunks; whatever clicks are queued when the model is free
-//     become one batch, and whatever images that are of one size once padded.
+//   - Clicks go before embeddings that only need to be loaded, those before encodes,
+//     those before words, and those before background work, which comes in chunks; whatever clicks
+//     are queued when the model is free become one batch, and whatever images that are of one size
+//     once padded.
 //   - An image waits for clicks no longer than max_encode_wait: from then on it shares
 //     the model with them, batch by batch.
 //   - What clearly cannot be in time is refused before work is done for it, as far as
@@ -47,7 +48,7 @@ struct ModelWorkerOptions {
   int64_t max_decode_requests = 256;  // queued
   int64_t max_decode_queries = 4096;  // queued; a prompt is as many as the model has tokens
   int64_t max_batch_queries = 384;
-  int64_t max_encode_images = 64;  // queued
+  int64_t max_encode_images = 64;  // queued; as many may wait to be loaded
   int64_t max_batch_images = 1;
   absl::Duration max_encode_wait = absl::Seconds(10);  // behind clicks; 0: as long as they come
   int64_t max_text_jobs = 264;                         // queued
@@ -61,7 +62,7 @@ struct ModelWorkerOptions {
 class ModelWorker {
  public:
   // Priority order, highest first.
-  enum WorkClass { kDecode = 0, kEncode = 1, kText = 2, kBackground = 3 };
+  enum WorkClass { kDecode = 0, kLoad = 1, kEncode = 2, kText = 3, kBackground = 4 };
 
   struct Times {
     absl::Duration queue;
@@ -98,7 +99,7 @@ class ModelWorker {
 
   void Decode(DecodeJob job);
   void Encode(EncodeJob job);
-  // `work_class` is kText or kBackground.
+  // `work_class` is kLoad, kText or kBackground.
   void RunChunk(WorkClass work_class, ChunkJob job);
 
   // Whether one more image of `tenant` could be encoded by `deadline`; see

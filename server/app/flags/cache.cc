@@ -1,11 +1,54 @@
 // What is kept between calls: embeddings, sessions, and what sessions own.
 #include <cstdint>
+#include <string>
+#include <utility>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "model/segmenter.h"
 #include "server/app/flags/topics.h"
 
-ABSL_FLAG(int64_t, cache_mib, 4096, "MiB of embeddings kept while nobody uses them");
+namespace semsam {
+namespace {
+
+constexpr std::pair<StorageFormat, const char*> kStorageFormats[] = {
+    {StorageFormat::kFp32, "fp32"}, {StorageFormat::kFp16, "fp16"}, {StorageFormat::kInt8, "int8"}};
+
+}  // namespace
+
+// Found by the flags library next to the type.
+bool AbslParseFlag(absl::string_view text, StorageFormat* format, std::string* error) {
+  for (const auto& [value, name] : kStorageFormats) {
+    if (text != name) continue;
+    *format = value;
+    return true;
+  }
+  *error = "must be fp32, fp16 or int8";
+  return false;
+}
+
+std::string AbslUnparseFlag(StorageFormat format) {
+  for (const auto& [value, name] : kStorageFormats) {
+    if (value == format) return name;
+  }
+  return "";
+}
+
+}  // namespace semsam
+
+ABSL_FLAG(int64_t, cache_mib, 4096, "MiB of embeddings on the device, in use and kept for later");
+ABSL_FLAG(int64_t, host_cache_mib, 0,
+          "MiB of host memory for embeddings that the device has no room for; 0: none");
+ABSL_FLAG(std::string, disk_cache_dir, "",
+          "directory for embeddings that the device has no room for, of this server alone; a "
+          "restarted server finds them there");
+ABSL_FLAG(int64_t, disk_cache_mib, 16384, "MiB of files in --disk_cache_dir");
+ABSL_FLAG(semsam::StorageFormat, embedding_storage, semsam::StorageFormat::kFp16,
+          "how embeddings are kept there: fp32 as they are, fp16 in half the bytes, int8 in a "
+          "quarter");
+ABSL_FLAG(int64_t, demotion_mib, 512,
+          "MiB of embeddings on the device, beside --cache_mib, that wait to be stored there");
 ABSL_FLAG(int64_t, text_cache_bytes, int64_t{64} << 20,
           "bytes of text embeddings kept, by word; a word takes about 2.5 kB");
 ABSL_FLAG(int64_t, retained_image_mib, 1024,
@@ -31,6 +74,11 @@ namespace semsam {
 void ReadCacheFlags(ServerOptions& options) {
   EngineOptions& engine = options.engine;
   engine.cache_bytes = MebibytesFlag(FLAGS_cache_mib);
+  engine.tiers.host_cache_bytes = MebibytesFlag(FLAGS_host_cache_mib);
+  engine.tiers.disk_cache_dir = absl::GetFlag(FLAGS_disk_cache_dir);
+  engine.tiers.disk_cache_bytes = MebibytesFlag(FLAGS_disk_cache_mib);
+  engine.tiers.storage = absl::GetFlag(FLAGS_embedding_storage);
+  engine.tiers.max_demotion_bytes = MebibytesFlag(FLAGS_demotion_mib);
   engine.text_cache_bytes = absl::GetFlag(FLAGS_text_cache_bytes);
   engine.sessions.max_retained_bytes = MebibytesFlag(FLAGS_retained_image_mib);
   engine.sessions.max_unlisted_images = absl::GetFlag(FLAGS_max_unlisted_images);

@@ -12,88 +12,16 @@
 
 #include "model/base/clock.h"
 #include "model/base/errors.h"
+#include "tests/server/cache/embedding_cache_fixture.h"
 
 namespace semsam {
 namespace {
-
-class SizedEmbedding final : public Embedding {
- public:
-  explicit SizedEmbedding(int64_t bytes, std::atomic<int>* alive = nullptr)
-      : bytes_(bytes), alive_(alive) {
-    if (alive_ != nullptr) ++*alive_;
-  }
-  ~SizedEmbedding() override {
-    if (alive_ != nullptr) --*alive_;
-  }
-  int64_t size_bytes() const override { return bytes_; }
-  ImageSize network_size() const override { return {8, 8}; }
-
- private:
-  const int64_t bytes_;
-  std::atomic<int>* const alive_;
-};
-
-EmbeddingKey Key(const std::string& sha256, ImageSize size = {640, 640}) {
-  return {.model_digest = "m", .preprocessing = "p", .network_size = size, .image_sha256 = sha256};
-}
-
-std::shared_ptr<const Embedding> MakeEmbedding(int64_t bytes) {
-  return std::make_shared<const SizedEmbedding>(bytes);
-}
-
-EmbeddingCache::Check AlwaysWanted() {
-  return [](absl::Time /*now*/) { return absl::OkStatus(); };
-}
-
-// What a callback got, if it ran.
-struct Answer {
-  int calls = 0;
-  absl::StatusOr<EmbeddingCache::Found> found = absl::UnknownError("not called");
-};
-
-EmbeddingCache::Callback Into(std::shared_ptr<Answer> answer) {
-  return [answer = std::move(answer)](absl::StatusOr<EmbeddingCache::Found> found) {
-    ++answer->calls;
-    answer->found = std::move(found);
-  };
-}
-
-class Counts final : public EmbeddingCacheObserver {
- public:
-  void OnLookup(CacheLookup outcome) override { ++lookups[static_cast<int>(outcome)]; }
-  void OnEvicted(int64_t entries) override { evicted += entries; }
-  void OnSize(int64_t new_bytes, int64_t new_entries) override {
-    bytes = new_bytes;
-    entries = new_entries;
-  }
-  int lookups[3] = {};
-  int64_t evicted = 0;
-  int64_t bytes = 0;
-  int64_t entries = 0;
-};
-
-// Puts an embedding into the cache and lets go of it.
-void Fill(EmbeddingCache& cache, const EmbeddingKey& key, int64_t bytes) {
-  auto flight = cache.Get(key, EmbeddingCache::OnMiss::kLead, AlwaysWanted(),
-                          [](absl::StatusOr<EmbeddingCache::Found> /*found*/) {});
-  ASSERT_NE(flight, nullptr);
-  flight->Finish(MakeEmbedding(bytes));
-}
-
-std::shared_ptr<const Embedding> Peek(EmbeddingCache& cache, const EmbeddingKey& key) {
-  auto answer = std::make_shared<Answer>();
-  auto flight = cache.Get(key, EmbeddingCache::OnMiss::kFail, AlwaysWanted(), Into(answer));
-  EXPECT_EQ(flight, nullptr);
-  EXPECT_EQ(answer->calls, 1);
-  return answer->found.ok() ? answer->found->embedding : nullptr;
-}
 
 TEST(EmbeddingCache, AHitAnswersAtOnce) {
   EmbeddingCache cache({.budget_bytes = 100});
   Fill(cache, Key("a"), 10);
   auto answer = std::make_shared<Answer>();
-  EXPECT_EQ(cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(answer)),
-            nullptr);
+  EXPECT_EQ(cache.Get(Key("a"), Lead(), AlwaysWanted(), Into(answer)), nullptr);
   ASSERT_TRUE(answer->found.ok());
   EXPECT_EQ(answer->found->lookup, CacheLookup::kHit);
   EXPECT_EQ(answer->found->embedding->size_bytes(), 10);
@@ -120,10 +48,9 @@ TEST(EmbeddingCache, ConcurrentMissesMakeOneFlight) {
   EmbeddingCache cache({.budget_bytes = 100});
   auto leader = std::make_shared<Answer>();
   auto follower = std::make_shared<Answer>();
-  auto flight = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(leader));
+  auto flight = cache.Get(Key("a"), Lead(), AlwaysWanted(), Into(leader));
   ASSERT_NE(flight, nullptr);
-  EXPECT_EQ(cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(follower)),
-            nullptr);
+  EXPECT_EQ(cache.Get(Key("a"), Lead(), AlwaysWanted(), Into(follower)), nullptr);
   EXPECT_EQ(leader->calls + follower->calls, 0);
   flight->Finish(MakeEmbedding(10));
   ASSERT_TRUE(leader->found.ok());
@@ -139,20 +66,20 @@ TEST(EmbeddingCache, AFailedFlightIsToldToAllAndLeavesNothing) {
   EmbeddingCache cache({.budget_bytes = 100});
   auto leader = std::make_shared<Answer>();
   auto follower = std::make_shared<Answer>();
-  auto flight = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(leader));
-  cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(follower));
+  auto flight = cache.Get(Key("a"), Lead(), AlwaysWanted(), Into(leader));
+  cache.Get(Key("a"), Lead(), AlwaysWanted(), Into(follower));
   flight->Finish(absl::InternalError("device fault"));
   EXPECT_EQ(leader->found.status().code(), absl::StatusCode::kInternal);
   EXPECT_EQ(follower->found.status().code(), absl::StatusCode::kInternal);
   EXPECT_EQ(cache.bytes(), 0);
-  auto retry = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(leader));
+  auto retry = cache.Get(Key("a"), Lead(), AlwaysWanted(), Into(leader));
   EXPECT_NE(retry, nullptr) << "the next caller may try again";
 }
 
 TEST(EmbeddingCache, AnAbandonedFlightFailsItsCallers) {
   EmbeddingCache cache({.budget_bytes = 100});
   auto answer = std::make_shared<Answer>();
-  cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(answer)).reset();
+  cache.Get(Key("a"), Lead(), AlwaysWanted(), Into(answer)).reset();
   EXPECT_EQ(answer->calls, 1);
   EXPECT_EQ(answer->found.status().code(), absl::StatusCode::kInternal);
 }
@@ -168,9 +95,8 @@ TEST(EmbeddingCache, AFlightLivesAsLongAsOneCallerDoes) {
   };
   auto leader = std::make_shared<Answer>();
   auto follower = std::make_shared<Answer>();
-  auto flight =
-      cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, wanted_until(leader_left), Into(leader));
-  cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, wanted_until(follower_left), Into(follower));
+  auto flight = cache.Get(Key("a"), Lead(), wanted_until(leader_left), Into(leader));
+  cache.Get(Key("a"), Lead(), wanted_until(follower_left), Into(follower));
   leader_left = true;
   EXPECT_TRUE(flight->Check(absl::Now()).ok());
   follower_left = true;
@@ -179,7 +105,7 @@ TEST(EmbeddingCache, AFlightLivesAsLongAsOneCallerDoes) {
 
   // The dead flight takes nobody along: a newcomer leads a flight of its own.
   auto newcomer = std::make_shared<Answer>();
-  auto second = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(newcomer));
+  auto second = cache.Get(Key("a"), Lead(), AlwaysWanted(), Into(newcomer));
   ASSERT_NE(second, nullptr);
   flight->Finish(why);
   EXPECT_EQ(leader->calls, 1);
@@ -201,10 +127,9 @@ TEST(EmbeddingCache, WhoLeftIsAnsweredWhileTheEncodeGoesOn) {
   auto leader = std::make_shared<Answer>();
   auto follower = std::make_shared<Answer>();
   auto patient = std::make_shared<Answer>();
-  auto flight =
-      cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, WantedUntil(leader_left), Into(leader));
-  cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, WantedUntil(follower_left), Into(follower));
-  cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(patient));
+  auto flight = cache.Get(Key("a"), Lead(), WantedUntil(leader_left), Into(leader));
+  cache.Get(Key("a"), Lead(), WantedUntil(follower_left), Into(follower));
+  cache.Get(Key("a"), Lead(), AlwaysWanted(), Into(patient));
   cache.DropDeadWaiters(absl::Now());
   EXPECT_EQ(leader->calls + follower->calls + patient->calls, 0);
   leader_left = absl::CancelledError("left");
@@ -224,18 +149,17 @@ TEST(EmbeddingCache, AFlightThatAllLeftTakesANewcomerAlongUntilItIsChecked) {
   EmbeddingCache cache({.budget_bytes = 100});
   absl::Status left;
   auto leader = std::make_shared<Answer>();
-  auto flight = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, WantedUntil(left), Into(leader));
+  auto flight = cache.Get(Key("a"), Lead(), WantedUntil(left), Into(leader));
   left = absl::CancelledError("left");
   cache.DropDeadWaiters(absl::Now());
   EXPECT_EQ(leader->calls, 1);
   auto newcomer = std::make_shared<Answer>();
-  EXPECT_EQ(cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, WantedUntil(left), Into(newcomer)),
-            nullptr);
+  EXPECT_EQ(cache.Get(Key("a"), Lead(), WantedUntil(left), Into(newcomer)), nullptr);
   cache.DropDeadWaiters(absl::Now());
   EXPECT_EQ(newcomer->calls, 1);
   const absl::Status why = flight->Check(absl::Now());
   EXPECT_EQ(why.code(), absl::StatusCode::kCancelled);
-  auto second = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(newcomer));
+  auto second = cache.Get(Key("a"), Lead(), AlwaysWanted(), Into(newcomer));
   EXPECT_NE(second, nullptr) << "closed";
   flight->Finish(why);
   EXPECT_EQ(leader->calls, 1);
@@ -248,9 +172,8 @@ TEST(EmbeddingCache, EachCallerOfADeadFlightIsToldHisOwnReason) {
   const absl::Status left = absl::CancelledError("left");
   auto leader = std::make_shared<Answer>();
   auto follower = std::make_shared<Answer>();
-  auto flight =
-      cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, WantedUntil(too_late), Into(leader));
-  cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, WantedUntil(left), Into(follower));
+  auto flight = cache.Get(Key("a"), Lead(), WantedUntil(too_late), Into(leader));
+  cache.Get(Key("a"), Lead(), WantedUntil(left), Into(follower));
   flight->Finish(flight->Check(absl::Now()));
   EXPECT_EQ(leader->found.status().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(follower->found.status().code(), absl::StatusCode::kCancelled);
@@ -259,19 +182,18 @@ TEST(EmbeddingCache, EachCallerOfADeadFlightIsToldHisOwnReason) {
 TEST(EmbeddingCache, ACallerWithoutBytesJoinsButNeverLeads) {
   EmbeddingCache cache({.budget_bytes = 100});
   auto answer = std::make_shared<Answer>();
-  EXPECT_EQ(cache.Get(Key("a"), EmbeddingCache::OnMiss::kFail, AlwaysWanted(), Into(answer)),
-            nullptr);
+  EXPECT_EQ(cache.Get(Key("a"), Fail(), AlwaysWanted(), Into(answer)), nullptr);
   EXPECT_TRUE(absl::IsNotFound(answer->found.status()));
   auto leader = std::make_shared<Answer>();
-  auto flight = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(leader));
+  auto flight = cache.Get(Key("a"), Lead(), AlwaysWanted(), Into(leader));
   auto joined = std::make_shared<Answer>();
-  cache.Get(Key("a"), EmbeddingCache::OnMiss::kFail, AlwaysWanted(), Into(joined));
+  cache.Get(Key("a"), Fail(), AlwaysWanted(), Into(joined));
   flight->Finish(MakeEmbedding(10));
   EXPECT_TRUE(joined->found.ok());
 }
 
 TEST(EmbeddingCache, TheLeastRecentlyUsedGoesFirst) {
-  Counts counts;
+  CacheCounts counts;
   EmbeddingCache cache({.budget_bytes = 30}, &counts);
   for (const char* name : {"a", "b", "c"}) Fill(cache, Key(name), 10);
   EXPECT_NE(Peek(cache, Key("a")), nullptr);
@@ -322,26 +244,22 @@ TEST(EmbeddingCache, NewFlightsAreRefusedWhileWhatIsInUseFillsTheBudget) {
   Fill(cache, Key("a"), 10);
   std::shared_ptr<const Embedding> held = Peek(cache, Key("a"));
   auto answer = std::make_shared<Answer>();
-  EXPECT_EQ(cache.Get(Key("b"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(answer)),
-            nullptr);
+  EXPECT_EQ(cache.Get(Key("b"), Lead(), AlwaysWanted(), Into(answer)), nullptr);
   EXPECT_EQ(ErrorReason(answer->found.status()), reason::kMemoryFull);
   EXPECT_EQ(ErrorRetryAfter(answer->found.status()), absl::Milliseconds(70));
   held.reset();
-  EXPECT_NE(cache.Get(Key("b"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(answer)),
-            nullptr);
+  EXPECT_NE(cache.Get(Key("b"), Lead(), AlwaysWanted(), Into(answer)), nullptr);
 }
 
 TEST(EmbeddingCache, FlightsAreBounded) {
   EmbeddingCache cache({.budget_bytes = 100, .max_flights = 1});
   auto answer = std::make_shared<Answer>();
-  auto flight = cache.Get(Key("a"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(answer));
+  auto flight = cache.Get(Key("a"), Lead(), AlwaysWanted(), Into(answer));
   auto refused = std::make_shared<Answer>();
-  EXPECT_EQ(cache.Get(Key("b"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(refused)),
-            nullptr);
+  EXPECT_EQ(cache.Get(Key("b"), Lead(), AlwaysWanted(), Into(refused)), nullptr);
   EXPECT_EQ(ErrorReason(refused->found.status()), reason::kQueueFull);
   flight->Finish(MakeEmbedding(1));
-  EXPECT_NE(cache.Get(Key("b"), EmbeddingCache::OnMiss::kLead, AlwaysWanted(), Into(refused)),
-            nullptr);
+  EXPECT_NE(cache.Get(Key("b"), Lead(), AlwaysWanted(), Into(refused)), nullptr);
 }
 
 TEST(EmbeddingLru, ReplacingAnEntryKeepsTheSumExact) {
@@ -352,9 +270,9 @@ TEST(EmbeddingLru, ReplacingAnEntryKeepsTheSumExact) {
   EXPECT_EQ(lru.entries(), 1);
   lru.Insert(Key("b"), MakeEmbedding(5));
   EXPECT_EQ(lru.bytes(), 30);
-  EXPECT_EQ(lru.InUseBytes(), 0);
+  EXPECT_EQ(lru.in_use_bytes(), 0);
   const auto held = lru.Find(Key("b"));
-  EXPECT_EQ(lru.InUseBytes(), 5);
+  EXPECT_EQ(lru.in_use_bytes(), 5);
 }
 
 // Accounting and single flight under load: what the cache says it holds is what
@@ -373,7 +291,7 @@ TEST(EmbeddingCacheStress, AccountingNeverDrifts) {
         for (int i = 0; i < kRounds; ++i) {
           const EmbeddingKey key = Key(std::to_string((i * 7 + t * 3) % 24));
           auto flight =
-              cache.Get(key, EmbeddingCache::OnMiss::kLead, AlwaysWanted(),
+              cache.Get(key, Lead(), AlwaysWanted(),
                         [&](absl::StatusOr<EmbeddingCache::Found> /*found*/) { ++answered; });
           if (flight == nullptr) continue;
           if (i % 11 == 0) {
