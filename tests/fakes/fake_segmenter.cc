@@ -18,26 +18,28 @@ namespace {
 
 class FakeEmbedding final : public Embedding {
  public:
-  // `maker` tells the fake that made it from others; `alive` (may be null) counts
-  // embeddings with projected values.
+  // `maker` tells the fake that made it from others; `alive` counts those of its kind.
   FakeEmbedding(std::shared_ptr<const int> maker, ImageSize network, int64_t bytes,
-                std::shared_ptr<std::atomic<int>> alive = nullptr)
-      : maker_(std::move(maker)), network_(network), bytes_(bytes), alive_(std::move(alive)) {
-    if (alive_ != nullptr) ++*alive_;
+                std::shared_ptr<std::atomic<int>> alive, bool projected = false)
+      : maker_(std::move(maker)),
+        network_(network),
+        bytes_(bytes),
+        alive_(std::move(alive)),
+        projected_(projected) {
+    ++*alive_;
   }
-  ~FakeEmbedding() override {
-    if (alive_ != nullptr) --*alive_;
-  }
+  ~FakeEmbedding() override { --*alive_; }
   int64_t size_bytes() const override { return bytes_; }
   ImageSize network_size() const override { return network_; }
   const int* maker() const { return maker_.get(); }
-  bool projected() const { return alive_ != nullptr; }
+  bool projected() const { return projected_; }
 
  private:
   const std::shared_ptr<const int> maker_;  // held, so that its address is nobody else's
   const ImageSize network_;
   const int64_t bytes_;
   const std::shared_ptr<std::atomic<int>> alive_;
+  const bool projected_;  // with projected values
 };
 
 // Null if `maker` did not make it.
@@ -242,8 +244,8 @@ std::vector<absl::StatusOr<std::shared_ptr<const Embedding>>> FakeSegmenter::Enc
   for (const Rgb8Image* image : images) {
     ++encoded_images_;
     if (status.ok()) {
-      results.emplace_back(
-          std::make_shared<const FakeEmbedding>(identity_, image->size, options_.embedding_bytes));
+      results.emplace_back(std::make_shared<const FakeEmbedding>(
+          identity_, image->size, options_.embedding_bytes, embeddings_alive_));
     } else {
       results.emplace_back(Copy(status));
     }
@@ -342,7 +344,7 @@ absl::StatusOr<std::shared_ptr<const Embedding>> FakeSegmenter::Load(
   }
   ++loads_;
   return std::make_shared<const FakeEmbedding>(identity_, stored.network_size,
-                                               options_.embedding_bytes);
+                                               options_.embedding_bytes, embeddings_alive_);
 }
 
 absl::StatusOr<std::shared_ptr<const Embedding>> FakeSegmenter::ProjectValues(
@@ -351,7 +353,8 @@ absl::StatusOr<std::shared_ptr<const Embedding>> FakeSegmenter::ProjectValues(
   if (OwnEmbedding(embedding.get(), identity_.get()) == nullptr) return ForeignEmbedding();
   ++projections_;
   return std::make_shared<const FakeEmbedding>(identity_, embedding->network_size(),
-                                               embedding->size_bytes() * 2, projections_alive_);
+                                               embedding->size_bytes() * 2, projections_alive_,
+                                               /*projected=*/true);
 }
 
 absl::StatusOr<std::vector<float>> FakeSegmenter::EncodeText(absl::Span<const std::string> terms,

@@ -96,6 +96,8 @@ class FakeSegmenter final : public Segmenter {
   static double DiscRadius(int level);
 
   int encoded_images() const { return encoded_images_; }
+  // Embeddings from Encode and Load that somebody holds.
+  int embeddings_alive() const { return *embeddings_alive_; }
   // Embeddings that came out of Load, and calls of Store.
   int loads() const { return loads_; }
   int stores() const { return stores_; }
@@ -138,6 +140,7 @@ class FakeSegmenter final : public Segmenter {
   std::atomic<int> vocabulary_runs_{0};
   std::atomic<int> projections_{0};
   std::atomic<int> projected_requests_{0};
+  const std::shared_ptr<std::atomic<int>> embeddings_alive_ = std::make_shared<std::atomic<int>>(0);
   const std::shared_ptr<std::atomic<int>> projections_alive_ =
       std::make_shared<std::atomic<int>>(0);
   mutable Mutex mutex_;
