@@ -24,6 +24,7 @@
 #include "semsam/v1/segmentation_service.grpc.pb.h"
 #include "tests/fakes/fake_segmenter.h"
 #include "tests/fakes/model_gate.h"
+#include "tests/fakes/temp_dir.h"
 #include "tests/server/rpc/health_of.h"
 
 namespace semsam {
@@ -257,6 +258,34 @@ TEST_F(ServerAppTest, ADrainedServerStops) {
   EXPECT_EQ(SegmentOnce(Photo(), response).error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
+TEST_F(ServerAppTest, ARestartedServerAnswersFromItsDiskWithoutAnEncode) {
+  const TempDir dir;
+  options_.engine.tiers.disk_cache_dir = dir.path();
+  Start();
+  v1::SegmentOnceResponse before;
+  ASSERT_TRUE(SegmentOnce(Photo(), before).ok());
+  EXPECT_TRUE(app_->Drain().ok());
+  app_.reset();
+  FakeSegmenterOptions fake;
+  fake.on_encode = [] { return absl::InternalError("nothing is encoded"); };
+  Start(fake);
+  v1::SegmentOnceResponse after;
+  const grpc::Status status = SegmentOnce(Photo(), after);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(after.masks_size(), before.masks_size());
+  for (int i = 0; i < after.masks_size(); ++i) {
+    EXPECT_EQ(after.masks(i).data().SerializeAsString(),
+              before.masks(i).data().SerializeAsString());
+  }
+}
+
+TEST_F(ServerAppTest, ADirectoryOfTheCacheThatCannotBeUsedIsAnErrorAtTheStart) {
+  options_.engine.tiers.disk_cache_dir = "/proc/no-such-place";
+  const absl::Status status =
+      ServerApp::Start(options_, std::make_unique<FakeSegmenter>()).status();
+  EXPECT_EQ(ErrorField(status), "disk_cache_dir");
+}
+
 TEST_F(ServerAppTest, AServerIsReadyOnceItsModelIsWarm) {
   options_.warm_up = true;
   options_.admin.listen = "127.0.0.1:0";
@@ -375,6 +404,13 @@ TEST_F(ServerAppTest, BadOptionsNameTheirField) {
       {"image.max_bytes", [](ServerOptions& o) { o.engine.image.max_bytes = 0; }},
       {"max_encode_wait", [](ServerOptions& o) { o.engine.max_encode_wait = -absl::Seconds(1); }},
       {"max_tenant_share", [](ServerOptions& o) { o.engine.max_tenant_share = 0; }},
+      {"host_cache_bytes", [](ServerOptions& o) { o.engine.tiers.host_cache_bytes = -1; }},
+      {"disk_cache_bytes",
+       [](ServerOptions& o) {
+         o.engine.tiers.disk_cache_dir = "cache";
+         o.engine.tiers.disk_cache_bytes = 0;
+       }},
+      {"max_demotion_bytes", [](ServerOptions& o) { o.engine.tiers.max_demotion_bytes = 0; }},
       {"max_deadline", [](ServerOptions& o) { o.engine.max_deadline = absl::Seconds(1); }},
       {"sessions.max_age", [](ServerOptions& o) { o.engine.sessions.max_age = absl::Seconds(1); }},
   };

@@ -42,6 +42,20 @@ TEST(Metrics, EverySeriesIsThereFromTheStart) {
            "semsam_cache_entries 0\n",
            "semsam_cache_lookups_total{outcome=\"hit\"} 0\n",
            "semsam_cache_evictions_total{tier=\"device\"} 0\n",
+           "semsam_cache_evictions_total{tier=\"host\"} 0\n",
+           "semsam_cache_evictions_total{tier=\"disk\"} 0\n",
+           "semsam_cache_tier_lookups_total{outcome=\"miss\",tier=\"host\"} 0\n",
+           "semsam_cache_tier_lookups_total{outcome=\"failed\",tier=\"disk\"} 0\n",
+           "semsam_cache_tier_bytes{tier=\"host\"} 0\n",
+           "semsam_cache_tier_capacity_bytes{tier=\"disk\"} 0\n",
+           "semsam_cache_tier_entries{tier=\"disk\"} 0\n",
+           "semsam_cache_tier_errors_total{tier=\"disk\"} 0\n",
+           "semsam_cache_demotions_total{outcome=\"dropped\"} 0\n",
+           "semsam_queue_depth{queue=\"tier_find\"} 0\n",
+           "semsam_queue_depth{queue=\"demote\"} 0\n",
+           "semsam_queue_depth{queue=\"load\"} 0\n",
+           "semsam_stage_duration_seconds_count{stage=\"tier_load\"} 0\n",
+           "semsam_cancellations_total{stage=\"tier_queue\"} 0\n",
            "semsam_requests_total{code=\"OK\",method=\"GenerateMasks\"} 0\n",
            "semsam_rejections_total{reason=\"MASK_NOT_FOUND\"} 0\n",
            "semsam_cancellations_total{stage=\"background_queue\"} 0\n",
@@ -98,6 +112,13 @@ TEST(Metrics, RecordsLandInTheirSeries) {
   metrics.SetCapacity(Bounded::kCacheBytes, 100);
   metrics.SetUsed(Bounded::kCacheBytes, 40);
   metrics.RecordLookup(LookupOutcome::kMiss);
+  metrics.RecordEvictions(5);
+  metrics.RecordTierLookup(Tier::kHost, TierOutcome::kHit);
+  metrics.RecordTierLookup(Tier::kDisk, TierOutcome::kMiss);
+  metrics.RecordTierError(Tier::kDisk);
+  metrics.SetTier(Tier::kHost, {.bytes = 30, .capacity_bytes = 50, .entries = 3, .evicted = 2});
+  metrics.SetTier(Tier::kHost, {.bytes = 40, .capacity_bytes = 50, .entries = 4, .evicted = 6});
+  metrics.RecordDemotion(Demotion::kDropped);
   metrics.RecordSessionClosed(SessionClose::kIdle);
   metrics.RecordCancellation(CancelStage::kMasks);
   metrics.RecordTextLookup(LookupOutcome::kHit);
@@ -124,6 +145,16 @@ TEST(Metrics, RecordsLandInTheirSeries) {
            "semsam_cache_capacity_bytes 100\n",
            "semsam_cache_bytes 40\n",
            "semsam_cache_lookups_total{outcome=\"miss\"} 1\n",
+           "semsam_cache_evictions_total{tier=\"device\"} 5\n",
+           "semsam_cache_evictions_total{tier=\"host\"} 6\n",
+           "semsam_cache_evictions_total{tier=\"disk\"} 0\n",
+           "semsam_cache_tier_lookups_total{outcome=\"hit\",tier=\"host\"} 1\n",
+           "semsam_cache_tier_lookups_total{outcome=\"miss\",tier=\"disk\"} 1\n",
+           "semsam_cache_tier_errors_total{tier=\"disk\"} 1\n",
+           "semsam_cache_tier_bytes{tier=\"host\"} 40\n",
+           "semsam_cache_tier_capacity_bytes{tier=\"host\"} 50\n",
+           "semsam_cache_tier_entries{tier=\"host\"} 4\n",
+           "semsam_cache_demotions_total{outcome=\"dropped\"} 1\n",
            "semsam_sessions_closed_total{cause=\"idle\"} 1\n",
            "semsam_cancellations_total{stage=\"masks\"} 1\n",
            "semsam_text_cache_lookups_total{outcome=\"hit\"} 1\n",
