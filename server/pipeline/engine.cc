@@ -227,7 +227,7 @@ void Engine::Shutdown(absl::Time store_until) {
   worker_.Shutdown();
   for (const std::shared_ptr<StreamCall>& call : Calls()) call->Abort(Draining());
   // What a look leads to is refused by the model and done by the pool.
-  if (tiers_ != nullptr) tiers_->Shutdown();
+  if (tiers_ != nullptr) tiers_->Shutdown(store_until);
   cpu_.Shutdown();
   if (tiers_ != nullptr && clock_.Now() < store_until) {
     tiers_->StoreAll(cache_.TakeIdle(), store_until);

@@ -171,8 +171,8 @@ class Engine {
   void StartDrain();
 
   // Ends what still waits with UNAVAILABLE, lets the running batch finish and
-  // joins all threads. Every callback has run when it returns. Then, until
-  // `store_until`, idle embeddings are stored where the next process finds them.
+  // joins all threads. Every callback has run when it returns. Until `store_until`
+  // idle embeddings are stored where the next process finds them.
   void Shutdown(absl::Time store_until = absl::InfinitePast());
 
   const ModelInfo& model() const { return segmenter_.info(); }

@@ -93,7 +93,8 @@ void TierWorker::Demote(std::shared_ptr<EmbeddingCache::Evicted> evicted) {
       .check = [](absl::Time /*now*/) { return absl::OkStatus(); },
       .drop = [this](const absl::Status& /*why*/) { metrics_.RecordDemotion(Demotion::kDropped); }};
   entry.task = [this, evicted = std::move(evicted)]() mutable {
-    metrics_.RecordDemotion(Store(std::move(evicted), Which::kAll));
+    metrics_.RecordDemotion(MayStore() ? Store(std::move(evicted), Which::kAll)
+                                       : Demotion::kDropped);
   };
   absl::Status status = queue_.Push(kDemote, entry);
   if (!status.ok()) entry.drop(std::move(status));
@@ -111,10 +112,12 @@ void TierWorker::Discard(const Found& found, const EmbeddingKey& key, const absl
   (void)queue_.Push(kFind, entry);
 }
 
-void TierWorker::Shutdown() {
+void TierWorker::Shutdown(absl::Time store_until) {
+  if (!thread_.joinable()) return;
+  store_until_ = store_until;
   stopping_.store(true, std::memory_order_release);
   queue_.Close(JobQueue::CloseMode::kDrain);
-  if (thread_.joinable()) thread_.join();
+  thread_.join();
 }
 
 void TierWorker::Work() {
@@ -163,6 +166,10 @@ absl::StatusOr<EmbeddingTier::Pointer> TierWorker::FindIn(EmbeddingTier& tier,
     CountError(tier, stored.status());
   }
   return stored;
+}
+
+bool TierWorker::MayStore() const {
+  return !stopping_.load(std::memory_order_acquire) || clock_.Now() < store_until_;
 }
 
 Demotion TierWorker::Store(std::shared_ptr<EmbeddingCache::Evicted> evicted, Which which) {

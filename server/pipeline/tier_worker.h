@@ -74,9 +74,9 @@ class TierWorker {
   // Drops looks that nobody waits for.
   void DropDead() { queue_.DropDead(); }
 
-  // Stores what waits to be stored, answers what waits to be found with UNAVAILABLE,
-  // and joins the thread.
-  void Shutdown();
+  // Stores what waits to be stored, until `store_until`, and drops the rest; answers
+  // what waits to be found with UNAVAILABLE, and joins the thread.
+  void Shutdown(absl::Time store_until = absl::InfiniteFuture());
 
   // After Shutdown: stores these, the last first, where a later process finds them, one
   // by one until `until`.
@@ -90,6 +90,7 @@ class TierWorker {
   void Work();
   void RunFind(FindJob& job);
   absl::StatusOr<EmbeddingTier::Pointer> FindIn(EmbeddingTier& tier, const EmbeddingKey& key);
+  bool MayStore() const;
   Demotion Store(std::shared_ptr<EmbeddingCache::Evicted> evicted, Which which);
   void CountError(const EmbeddingTier& tier, const absl::Status& why);
   void PublishStats();
@@ -102,6 +103,7 @@ class TierWorker {
   // When `on_error` may be told of a tier again; the tier thread's.
   std::vector<absl::Time> quiet_until_;
   std::atomic<bool> stopping_{false};
+  absl::Time store_until_;  // set before `stopping_`
   JobQueue queue_;
   std::thread thread_;
 };

@@ -274,8 +274,7 @@ TEST_F(ServerAppTest, ARestartedServerAnswersFromItsDiskWithoutAnEncode) {
   ASSERT_TRUE(status.ok()) << status.error_message();
   ASSERT_EQ(after.masks_size(), before.masks_size());
   for (int i = 0; i < after.masks_size(); ++i) {
-    EXPECT_EQ(after.masks(i).data().SerializeAsString(),
-              before.masks(i).data().SerializeAsString());
+    EXPECT_EQ(after.masks(i).coco_rle(), before.masks(i).coco_rle());
   }
 }
 

@@ -266,15 +266,15 @@ TEST_F(EngineTiersTest, AFullDiskFailsNoCall) {
     answers.push_back(Upload(NewSession(), FakeImageBytes(80, 64, std::to_string(i))).status());
     engine_->Tick();
   }
-  engine_->Shutdown();
+  engine_->Shutdown(/*store_until=*/absl::InfiniteFuture());
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &old_limit), 0);
   std::signal(SIGXFSZ, old_handler);
   for (const absl::Status& answer : answers) EXPECT_TRUE(answer.ok()) << answer;
   EXPECT_EQ(Demotions("stored"), "0");
-  EXPECT_EQ(Demotions("failed"), "4");
-  EXPECT_EQ(MetricValue(metrics_, "semsam_cache_tier_errors_total{tier=\"disk\"}"), "4");
+  EXPECT_EQ(Demotions("failed"), "5");
+  EXPECT_EQ(MetricValue(metrics_, "semsam_cache_tier_errors_total{tier=\"disk\"}"), "5");
   EXPECT_EQ(told, 1) << "not once a failure";
-  EXPECT_EQ(MetricValue(metrics_, "semsam_cache_bytes"), "1000");
+  EXPECT_EQ(MetricValue(metrics_, "semsam_cache_bytes"), "0");
 }
 
 TEST_F(EngineTiersTest, ADirectoryThatCannotBeUsedIsAnErrorAtTheStart) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -364,6 +365,31 @@ TEST_F(TierWorkerTest, AnEndStoresWhatWaitsAndRefusesWhoAsks) {
   Find("a", after);
   EXPECT_EQ(ErrorReason(after.Wait().status()), reason::kDraining);
   Demote("c");
+  EXPECT_EQ(Demotions("dropped"), "1");
+  EXPECT_EQ(cache_->bytes(), 0);
+}
+
+TEST_F(TierWorkerTest, AnEndWithoutTimeDropsWhatWaits) {
+  std::atomic<bool> ends{false};
+  // The first takes until the end has begun: then who asks is refused at once.
+  host_options_.on_put = [this, &ends] {
+    while (!ends) {
+      worker_->Find({.key = Key("a"),
+                     .check = [](absl::Time /*now*/) { return absl::OkStatus(); },
+                     .done =
+                         [&ends](const absl::StatusOr<TierWorker::Found>& found) {
+                           if (ErrorReason(found.status()) == reason::kDraining) ends = true;
+                         }});
+    }
+    return absl::OkStatus();
+  };
+  Start();
+  Demote("a");
+  tiers_[0]->WaitFor("put a");
+  Demote("b");
+  worker_->Shutdown(/*store_until=*/clock_.Now());
+  EXPECT_TRUE(tiers_[1]->Touch(Key("a")));
+  EXPECT_FALSE(tiers_[1]->Touch(Key("b")));
   EXPECT_EQ(Demotions("dropped"), "1");
   EXPECT_EQ(cache_->bytes(), 0);
 }
