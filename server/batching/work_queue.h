@@ -370,9 +370,8 @@ class WorkQueue {
 
   void RemoveAll(int work_class, std::vector<Dropped>& dropped)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const absl::Status& why = closed_why_;
     RemoveIf(
-        work_class, [&why](const Entry& /*entry*/) { return why; }, dropped);
+        work_class, [why = closed_why_](const Entry& /*entry*/) { return why; }, dropped);
     ReportDepth(work_class);
   }
 
