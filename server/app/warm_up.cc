@@ -22,7 +22,8 @@ void WarmUp(Engine& engine, absl::AnyInvocable<void(const absl::Status&)> done) 
       {.size = {kEdgePx, kEdgePx}, .pixels = std::vector<uint8_t>(kEdgePx * kEdgePx)});
   if (!picture.ok()) return done(picture.status());
   const UserPrompt click = {.shape = UserClick{kEdgePx / 2.0F, kEdgePx / 2.0F}};
-  // As a name it is no tenant's: nobody else sees the picture's embedding.
+  // As a name it is no tenant's (IsServersOwn): nobody else sees the picture's embedding,
+  // and the next process does not load it instead of running the model.
   const TenantId nobody = {"#warm-up"};
   engine.Segment({.image = *std::move(picture), .prompts = {click}},
                  {.deadline = engine.EffectiveDeadline(absl::InfiniteFuture(), /*background=*/true),

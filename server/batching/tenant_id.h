@@ -35,6 +35,12 @@ inline bool ExceedsShare(int64_t used, int64_t bound, double share) {
   return share < 1 && static_cast<double>(used) > share * static_cast<double>(bound);
 }
 
+// The server works for itself, as it does to warm up, under names that no tenant can
+// have. Nothing of that is kept beyond the device.
+inline bool IsServersOwn(const TenantId& tenant) {
+  return !tenant.name.empty() && tenant.name.front() == '#';
+}
+
 }  // namespace semsam
 
 #endif  // SEMSAM_SERVER_BATCHING_TENANT_ID_H_

@@ -54,12 +54,13 @@ void ImageEncoder::Ensure(const ImageSource& source, const CallLimits& limits, T
                          .preprocessing = preprocessing_,
                          .network_size = source.geometry.network,
                          .image_sha256 = source.sha256};
+  const bool ask_tiers = tiers_ != nullptr && !IsServersOwn(limits.tenant);
   // A caller who leaves is answered, and gone with his timings, while the encode
   // that he leads goes on.
   auto stages = std::make_shared<StageTimings>();
   std::unique_ptr<EmbeddingCache::Flight> flight = cache_.Get(
       key,
-      {.lead = source.bytes != nullptr || tiers_ != nullptr,
+      {.lead = source.bytes != nullptr || ask_tiers,
        .embedding_bytes = segmenter_.EmbeddingBytes(source.geometry.network),
        .image = source.bytes},
       [limits](absl::Time now) { return limits.Check(now); },
@@ -77,7 +78,7 @@ void ImageEncoder::Ensure(const ImageSource& source, const CallLimits& limits, T
                                                       .key = key,
                                                       .geometry = source.geometry,
                                                       .timings = std::move(stages)});
-  if (tiers_ != nullptr) return AskTiers(making);
+  if (ask_tiers) return AskTiers(making);
   // The picture is not even read where its encode would be too late.
   if (absl::Status late = worker_.CheckEncodeDeadline(limits.tenant, limits.deadline); !late.ok()) {
     making->flight->Finish(std::move(late));

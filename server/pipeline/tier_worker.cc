@@ -88,6 +88,7 @@ void TierWorker::Find(FindJob job) {
 }
 
 void TierWorker::Demote(std::shared_ptr<EmbeddingCache::Evicted> evicted) {
+  if (IsServersOwn(evicted->key().tenant)) return;
   JobQueue::Entry entry{
       .units = evicted->bytes(),
       .check = [](absl::Time /*now*/) { return absl::OkStatus(); },
@@ -207,6 +208,7 @@ void TierWorker::StoreAll(std::vector<std::shared_ptr<EmbeddingCache::Evicted>> 
   while (lasting && !evicted.empty() && clock_.Now() < until) {
     std::shared_ptr<EmbeddingCache::Evicted> last = std::move(evicted.back());
     evicted.pop_back();
+    if (IsServersOwn(last->key().tenant)) continue;
     metrics_.RecordDemotion(Store(std::move(last), Which::kLasting));
   }
   PublishStats();

@@ -65,7 +65,7 @@ class TierWorker {
 
   void Find(FindJob job);
 
-  // Stores `evicted` in every tier that lacks it, or drops it.
+  // Stores `evicted` in every tier that lacks it, or drops it, as it does the server's own.
   void Demote(std::shared_ptr<EmbeddingCache::Evicted> evicted);
 
   // The model could not read what `found` holds: the tier need not keep it.

@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -275,6 +277,30 @@ TEST_F(ServerAppTest, ARestartedServerAnswersFromItsDiskWithoutAnEncode) {
   ASSERT_EQ(after.masks_size(), before.masks_size());
   for (int i = 0; i < after.masks_size(); ++i) {
     EXPECT_EQ(after.masks(i).coco_rle(), before.masks(i).coco_rle());
+  }
+}
+
+TEST_F(ServerAppTest, AWarmUpRunsTheModelWhateverIsOnTheDisk) {
+  const TempDir dir;
+  options_.engine.tiers.disk_cache_dir = dir.path();
+  options_.warm_up = true;
+  std::atomic<int> encodes{0};
+  FakeSegmenterOptions fake;
+  fake.on_encode = [&encodes] {
+    ++encodes;
+    return absl::OkStatus();
+  };
+  for (int run = 1; run <= 2; ++run) {
+    Start(fake);
+    // Comes when the model has run; ctest has a limit.
+    while (HealthOf(channel_, "") != "SERVING") {
+    }
+    EXPECT_EQ(encodes, run);
+    EXPECT_TRUE(app_->Drain().ok());
+    app_.reset();
+  }
+  for (const auto& file : std::filesystem::directory_iterator(dir.path())) {
+    EXPECT_NE(file.path().extension(), ".embedding") << "of use to nobody";
   }
 }
 
