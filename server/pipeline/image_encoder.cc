@@ -78,6 +78,8 @@ void ImageEncoder::Ensure(const ImageSource& source, const CallLimits& limits, T
                                                       .key = key,
                                                       .geometry = source.geometry,
                                                       .timings = std::move(stages)});
+  // Whoever joins until the tiers have answered may have more time than this caller: an
+  // encode after them is not judged.
   if (ask_tiers) return AskTiers(making);
   // The picture is not even read where its encode would be too late.
   if (absl::Status late = worker_.CheckEncodeDeadline(limits.tenant, limits.deadline); !late.ok()) {
@@ -125,7 +127,9 @@ void ImageEncoder::RunLoad(const SharedMaking& making, const TierWorker::Found& 
     making->flight->Finish(std::move(embedding), EmbeddingCache::Origin::kLoaded);
     return;
   }
-  tiers_->Discard(found, making->key, embedding.status());
+  if (absl::IsInvalidArgument(embedding.status())) {
+    tiers_->Discard(found, making->key, embedding.status());
+  }
   SubmitPrepare(making);
 }
 
