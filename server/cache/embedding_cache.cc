@@ -84,9 +84,7 @@ std::unique_ptr<EmbeddingCache::Flight> EmbeddingCache::Get(const EmbeddingKey& 
       refusal = on_miss.lead ? AdmitFlight(key.tenant, on_miss.embedding_bytes)
                              : absl::NotFoundError("the embedding is not held");
       if (refusal.ok()) {
-        begun =
-            Begin(key, on_miss,
-                  {std::move(check), CacheLookup::kMiss, std::move(callback), absl::OkStatus()});
+        begun = Begin(key, on_miss, check, callback);
       }
     }
     // Only what came in, or will, can be too much.
@@ -124,10 +122,12 @@ void EmbeddingCache::Join(FlightState& flight, OnMiss& on_miss, Waiter waiter) {
 }
 
 std::shared_ptr<EmbeddingCache::FlightState> EmbeddingCache::Begin(const EmbeddingKey& key,
-                                                                   OnMiss& on_miss, Waiter waiter) {
+                                                                   OnMiss& on_miss, Check& check,
+                                                                   Callback& callback) {
   auto flight = std::make_shared<FlightState>(
       FlightState{.key = key, .reserved_bytes = on_miss.embedding_bytes});
-  Join(*flight, on_miss, std::move(waiter));
+  Join(*flight, on_miss,
+       {std::move(check), CacheLookup::kMiss, std::move(callback), absl::OkStatus()});
   flights_.emplace(key, flight);
   ++open_flights_;
   reserved_bytes_ += flight->reserved_bytes;

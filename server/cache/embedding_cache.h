@@ -202,8 +202,9 @@ class EmbeddingCache {
   // What was evicted and is still there, now no longer counted; else null.
   EmbeddingLru::Pointer TakeBack(const EmbeddingKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Join(FlightState& flight, OnMiss& on_miss, Waiter waiter);
-  std::shared_ptr<FlightState> Begin(const EmbeddingKey& key, OnMiss& on_miss, Waiter waiter)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes `check` and `callback`.
+  std::shared_ptr<FlightState> Begin(const EmbeddingKey& key, OnMiss& on_miss, Check& check,
+                                     Callback& callback) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<std::shared_ptr<Evicted>> TrimLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<std::shared_ptr<Evicted>> Leave(std::vector<EmbeddingLru::Evicted> evicted)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
