@@ -318,8 +318,8 @@ TEST(EmbeddingCacheShare, OneTenantLeavesFlightsForOthers) {
   absl::Status status;
   const auto get = [&](const char* tenant, const char* sha256) {
     status = absl::OkStatus();
-    return cache.Get({.tenant = {tenant}, .image_sha256 = sha256}, EmbeddingCache::OnMiss::kLead,
-                     alive, [&status](const auto& found) { status = found.status(); });
+    return cache.Get({.tenant = {tenant}, .image_sha256 = sha256}, Lead(), alive,
+                     [&status](const auto& found) { status = found.status(); });
   };
   const auto first = get("greedy", "1");
   auto second = get("greedy", "2");

@@ -213,7 +213,7 @@ TEST_F(EngineDeadlineTest, AModelThatBecameFasterIsNoticed) {
 TEST_F(EngineDeadlineTest, NothingIsRefusedWhereThatIsTurnedOff) {
   options_.deadline_admission = false;
   StartTimed();
-  UploadWithin(absl::Seconds(1), "late");
+  UploadWithin(absl::Seconds(1), "late").IgnoreError();
   EXPECT_EQ(segmenter_->encoded_images(), runs_ + 1);
 }
 
