@@ -17,7 +17,8 @@ namespace semsam {
 namespace {
 
 std::vector<double> DurationBuckets() {
-  return {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60};
+  return {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+          0.1,    0.25,    0.5,    1,     2.5,    5,     10,   30,    60};
 }
 std::vector<double> BatchBuckets() { return {1, 2, 4, 6, 12, 24, 48, 96, 192, 384, 768}; }
 std::vector<double> MaskByteBuckets() {

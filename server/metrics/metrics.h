@@ -5,7 +5,7 @@
 //   - Labels come from the enums below and from constants of the process: no
 //     session, image or request id ever becomes a label.
 //   - Durations are in seconds, sizes in bytes.
-// Thread-safe; every call is a few atomic operations.
+// Thread-safe; a call is a few atomic operations, or a short lock of its histogram.
 #ifndef SEMSAM_SERVER_METRICS_METRICS_H_
 #define SEMSAM_SERVER_METRICS_METRICS_H_
 

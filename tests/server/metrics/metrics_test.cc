@@ -125,6 +125,7 @@ TEST(Metrics, RecordsLandInTheirSeries) {
   metrics.RecordTextEvictions(3);
   metrics.SetTextCacheEntries(5);
   metrics.RecordStage(Stage::kRegions, absl::Seconds(3));
+  metrics.RecordStage(Stage::kUpsample, absl::Microseconds(200));
   metrics.SetUsed(Bounded::kMaskQueryBytes, 77);
   metrics.SetReady(true);
   metrics.RecordReloadFailure(Reloaded::kCertificate);
@@ -136,6 +137,8 @@ TEST(Metrics, RecordsLandInTheirSeries) {
   for (const char* line : {
            "semsam_requests_total{code=\"NOT_FOUND\",method=\"Segment\"} 1\n",
            "semsam_request_duration_seconds_bucket{method=\"Segment\",le=\"0.025\"} 1\n",
+           "semsam_stage_duration_seconds_bucket{stage=\"upsample\",le=\"0.0001\"} 0\n",
+           "semsam_stage_duration_seconds_bucket{stage=\"upsample\",le=\"0.00025\"} 1\n",
            "semsam_rejections_total{reason=\"IMAGE_NOT_FOUND\"} 1\n",
            "semsam_rejections_total{reason=\"OTHER\"} 1\n",
            "semsam_stage_duration_seconds_sum{stage=\"encode\"} 2\n",
