@@ -115,19 +115,37 @@ absl::Status SegmentCall::Step() {
     ready_.pop_front();
     SEMSAM_ASSIGN_OR_RETURN(mask, MakeMask(candidate));
   } else {
-    // Duplicates can only be told once all masks of a prompt are known.
-    const size_t count = task_.options.max_duplicate_iou.has_value() ? levels_.size() : 1;
-    std::vector<Candidate> candidates;
-    for (size_t i = 0; i < count; ++i) {
-      std::optional<Candidate> candidate = NextCandidate();
-      if (candidate.has_value()) candidates.push_back(*std::move(candidate));
-    }
-    if (task_.options.max_duplicate_iou.has_value()) RemoveDuplicatesOf(candidates);
-    for (Candidate& candidate : candidates) ready_.push_back(std::move(candidate));
+    GetReady();
   }
   *summary_.timings.postprocess += Now() - start;
   if (mask.has_value()) Emit(*std::move(mask));
   return absl::OkStatus();
+}
+
+bool SegmentCall::Condense() {
+  if (decoded_.logits.empty()) return false;
+  size_t ready_bytes = 0;
+  for (const Candidate& candidate : ready_) {
+    ready_bytes += candidate.runs.counts.size() * sizeof(uint32_t);
+  }
+  if (ready_bytes > decoded_.logits.size() * sizeof(float)) return false;
+  const absl::Time start = Now();
+  GetReady();
+  *summary_.timings.postprocess += Now() - start;
+  return true;
+}
+
+void SegmentCall::GetReady() {
+  // Duplicates can only be told once all masks of a prompt are known.
+  const size_t count = task_.options.max_duplicate_iou.has_value() ? levels_.size() : 1;
+  std::vector<Candidate> candidates;
+  for (size_t i = 0; i < count; ++i) {
+    std::optional<Candidate> candidate = NextCandidate();
+    if (candidate.has_value()) candidates.push_back(*std::move(candidate));
+  }
+  if (task_.options.max_duplicate_iou.has_value()) RemoveDuplicatesOf(candidates);
+  for (Candidate& candidate : candidates) ready_.push_back(std::move(candidate));
+  if (next_index_ == decoded_.scores.size()) decoded_.logits = std::vector<float>();
 }
 
 std::optional<SegmentCall::Candidate> SegmentCall::NextCandidate() {

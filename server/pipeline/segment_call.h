@@ -6,6 +6,8 @@
 //     after `on_done`; `on_done` runs exactly once, last.
 //   - A mask below the predicted-IoU threshold is never upsampled; the others are
 //     run lengths at once, at most one of them at full size.
+//   - A call that waits for its reader holds run lengths, and the model's logits only
+//     where those would be larger.
 //   - Only masks that are handed out are labelled, and only their queries are kept.
 // Thread-safe.
 #ifndef SEMSAM_SERVER_PIPELINE_SEGMENT_CALL_H_
@@ -76,8 +78,11 @@ class SegmentCall final : public StreamCall {
     return next_index_ == decoded_.scores.size() && ready_.empty();
   }
   absl::Status Step() override;
+  bool Condense() override;
   void OnEnd(absl::Status status) override;
 
+  // Thresholds the next masks, as many as have to be told apart.
+  void GetReady();
   std::optional<Candidate> NextCandidate();
   void RemoveDuplicatesOf(std::vector<Candidate>& candidates);
   absl::StatusOr<SegmentMask> MakeMask(const Candidate& candidate);

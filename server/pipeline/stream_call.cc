@@ -105,9 +105,10 @@ void StreamCall::RunSteps() {
   do {
     if (absl::Status status = Alive(); !status.ok()) return Finish(std::move(status));
     if (Exhausted()) return Finish(absl::OkStatus());
+    ++steps;
+    if (WindowIsFull() && Condense()) continue;
     if (PauseIfFull()) return;
     if (absl::Status status = Step(); !status.ok()) return Finish(std::move(status));
-    ++steps;
   } while (steps < kStepsATurn && Now() - start < kTurn);
   SubmitSteps();
 }
@@ -120,6 +121,11 @@ absl::Status StreamCall::Alive() {
   absl::Status status = limits_.Check(Now());
   if (!status.ok()) parts_.metrics.RecordCancellation(CancelStage::kMasks);
   return status;
+}
+
+bool StreamCall::WindowIsFull() {
+  MutexLock lock(mutex_);
+  return unconsumed_bytes_ >= window_bytes_;
 }
 
 bool StreamCall::PauseIfFull() {

@@ -85,6 +85,9 @@ class StreamCall : public StreamHandle, public std::enable_shared_from_this<Stre
   // next ones ready, while the call is not Exhausted.
   virtual bool Exhausted() const = 0;
   virtual absl::Status Step() = 0;
+  // While the window is full: makes what the call holds smaller, by as much work as a
+  // Step. False where nothing is left to do: then the call pauses.
+  virtual bool Condense() { return false; }
   // Lets go of what the call holds, calls LeaveGate, and answers the caller.
   virtual void OnEnd(absl::Status status) = 0;
 
@@ -123,6 +126,7 @@ class StreamCall : public StreamHandle, public std::enable_shared_from_this<Stre
   enum class State { kWorking, kPaused, kDone };
 
   void RunSteps();
+  bool WindowIsFull();
   bool PauseIfFull();
   bool ResumeIf(bool anyway);
 

@@ -77,7 +77,9 @@ RunLengths FakeImageStages::Threshold(LogitsView logits, const ImageGeometry& ge
       mask.pixels[static_cast<size_t>(y) * size.width + x] = logits.at(grid_y, grid_x) > 0;
     }
   }
-  return EncodeRunLengths(mask);
+  RunLengths runs = EncodeRunLengths(mask);
+  runs.counts.resize(std::max<size_t>(runs.counts.size(), padded_numbers_));
+  return runs;
 }
 
 absl::StatusOr<RunLengths> FakeImageStages::Clean(const RunLengths& runs,
@@ -87,6 +89,7 @@ absl::StatusOr<RunLengths> FakeImageStages::Clean(const RunLengths& runs,
 
 absl::StatusOr<MaskData> FakeImageStages::Encode(const RunLengths& runs,
                                                  MaskEncoding encoding) const {
+  ++encoded_masks_;
   MaskData data{.encoding = encoding, .bytes = absl::StrCat("area=", MaskArea(runs))};
   if (data.bytes.size() < mask_bytes_) data.bytes.resize(mask_bytes_, ' ');
   return data;

@@ -34,15 +34,21 @@ class FakeImageStages final : public ImageStages {
   absl::StatusOr<RunLengths> Clean(const RunLengths& runs, int64_t min_area_px) const override;
   absl::StatusOr<MaskData> Encode(const RunLengths& runs, MaskEncoding encoding) const override;
 
+  // Run lengths of at least so many numbers from now on; the rest is of length 0.
+  void PadRunLengths(size_t numbers) { padded_numbers_ = numbers; }
+
   int decoded_images() const { return decoded_images_; }
   int thresholded_masks() const { return thresholded_masks_; }
+  int encoded_masks() const { return encoded_masks_; }
 
  private:
   const ModelConfig config_;
   const std::function<void()> on_threshold_;
   const size_t mask_bytes_;
+  std::atomic<size_t> padded_numbers_{0};
   mutable std::atomic<int> decoded_images_{0};
   mutable std::atomic<int> thresholded_masks_{0};
+  mutable std::atomic<int> encoded_masks_{0};
 };
 
 }  // namespace semsam

@@ -239,6 +239,46 @@ TEST_F(EngineLoadTest, ASlowReaderPausesItsCallAndHoldsNoThread) {
   EXPECT_EQ(slow.masks().size(), 6);
 }
 
+TEST_F(EngineLoadTest, APausedCallHoldsRunLengthsAndNoLogits) {
+  mask_bytes_ = 100;
+  options_.cpu_threads = 1;
+  Start();
+  const ImageReference image = NewImage();
+  SegmentLog slow;
+  auto handle = engine_->Segment(ClickOn(image), {}, slow.Sink(/*window_bytes=*/150));
+  slow.WaitForMasks(2);
+  // Its turns come between those of others, until all of its masks are run lengths.
+  int others = 0;
+  do {
+    SegmentLog other;
+    ASSERT_TRUE(Segment(ClickOn(image), other).ok());
+    ++others;
+  } while (stages_->thresholded_masks() < 6 * (others + 1));
+  EXPECT_EQ(stages_->encoded_masks(), 6 * others + 2);
+  EXPECT_EQ(slow.masks().size(), 2);
+  for (int i = 0; i < 6; ++i) handle->Consumed(100);
+  EXPECT_TRUE(slow.Wait().ok());
+  EXPECT_EQ(slow.masks().size(), 6);
+  EXPECT_TRUE(slow.masks().back().last);
+}
+
+TEST_F(EngineLoadTest, WhereRunLengthsAreLongerTheLogitsStay) {
+  mask_bytes_ = 100;
+  options_.cpu_threads = 1;
+  Start();
+  const ImageReference image = NewImage();
+  stages_->PadRunLengths(1 << 20);
+  SegmentLog slow;
+  auto handle = engine_->Segment(ClickOn(image), {}, slow.Sink(/*window_bytes=*/150));
+  slow.WaitForMasks(2);
+  SegmentLog other;
+  ASSERT_TRUE(Segment(ClickOn(image), other).ok());
+  EXPECT_LT(stages_->thresholded_masks(), 6 + 6);
+  for (int i = 0; i < 6; ++i) handle->Consumed(100);
+  EXPECT_TRUE(slow.Wait().ok());
+  EXPECT_EQ(slow.masks().size(), 6);
+}
+
 TEST_F(EngineLoadTest, ACancelledSlowReaderLetsGo) {
   mask_bytes_ = 100;
   Start();

@@ -295,7 +295,7 @@ TEST_F(RpcInteractTest, AClientThatStopsReadingHoldsNeitherDeviceNorThread) {
   ASSERT_TRUE(stalled.ReadOne());
   // Others are served whole meanwhile.
   for (int i = 0; i < 3; ++i) EXPECT_THAT(Segment(request).masks, SizeIs(6));
-  EXPECT_LT(stages_->thresholded_masks(), 3 * 6 + 8 * 6) << "the stalled clicks have not gone on";
+  EXPECT_LT(stages_->encoded_masks(), 3 * 6 + 8 * 6) << "the stalled clicks have not gone on";
   // Who reads again gets all of it.
   for (uint64_t id = 1; id <= 8; ++id) {
     EXPECT_TRUE(stalled.Wait(id).has_summary());

@@ -114,7 +114,7 @@ TEST_F(RpcLifecycleTest, AClientThatStopsReadingHoldsNeitherDeviceNorThread) {
   ASSERT_TRUE(stalled->Read(&response));
   // Others are served whole meanwhile.
   for (int i = 0; i < 3; ++i) EXPECT_EQ(Segment(request).masks.size(), 6);
-  EXPECT_LT(stages_->thresholded_masks(), 3 * 6 + 6) << "the stalled call has not gone on";
+  EXPECT_LT(stages_->encoded_masks(), 3 * 6 + 6) << "the stalled call has not gone on";
   stalled_context.TryCancel();
   EXPECT_EQ(stalled->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
