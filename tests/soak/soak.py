@@ -22,7 +22,7 @@ import time
 import urllib.request
 
 MIB = 1 << 20
-CALL = re.compile(r"call method=(\w+) .*?code=(\w+)(?:.*?reason=(\S+))?")
+CALL = re.compile(r"call method=(\w+) .*?code=(\w+) duration_ms=(\S+)(?:.*?reason=(\S+))?")
 
 
 class Failure(Exception):
@@ -32,6 +32,16 @@ class Failure(Exception):
 def expect(holds, what):
     if not holds:
         raise Failure(what)
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A line of the server's log."""
+
+    method: str
+    code: str
+    duration_ms: float
+    reason: str | None
 
 
 class Server:
@@ -73,9 +83,9 @@ class Server:
         return sum(values)
 
     def calls(self):
-        """[(method, code, reason)] of every call that has ended."""
-        return [match.groups() for match in map(CALL.search, self.log_path.read_text().splitlines())
-                if match]
+        """[Call] of every call that has ended."""
+        found = map(CALL.search, self.log_path.read_text().splitlines())
+        return [Call(match[1], match[2], float(match[3]), match[4]) for match in found if match]
 
 
 @dataclasses.dataclass
@@ -167,15 +177,24 @@ def refusals(soak):
     with soak.server("--decode_ms", "50", "--max_segment_calls", "4") as server:
         report = soak.load(server, "--sessions-per-s", 20, "--duration", soak.share(30) + 2,
                            "--clicks-per-session", 20, "--think-time", 0.05)
+        server.stop()
+        took = sorted(call.duration_ms for call in server.calls() if call.reason == "QUEUE_FULL")
     click = report["calls"]["click"]
     refused = click["outcomes"].get("RESOURCE_EXHAUSTED QUEUE_FULL", 0)
     expect(refused > 100, f"only {refused} refusals: {click['outcomes']}")
     expect(set(click["outcomes"]) <= {"OK", "RESOURCE_EXHAUSTED QUEUE_FULL"},
            f"{click['outcomes']}")
+    expect(len(took) >= refused, f"{len(took)} refusals in the log, {refused} at the client")
+    inside = took[len(took) * 99 // 100]
     p50, p99 = click["failure_ms"]["p50"], click["failure_ms"]["p99"]
-    # A machine that does other work besides says nothing about milliseconds.
-    expect(p99 < 5 or soak.quick, f"refusals took {p99} ms (p99), {p50} ms (p50)")
-    return f"{refused} refusals, p50 {p50:.2f} ms, p99 {p99:.2f} ms (allowed 5 in a whole run)"
+    late = report["generator_lag_ms"]["p99"]
+    measured = (f"{refused} refusals, p99 {inside:.2f} ms in the server; at the client, from when "
+                f"due, p50 {p50:.2f} ms, p99 {p99:.2f} ms, the load test itself {late:.2f} ms late")
+    # A machine that does other work besides says nothing about milliseconds, nor does a load
+    # test that was late itself.
+    expect(inside < 5 or soak.quick, measured)
+    expect(p99 < 5 or late >= 5 or soak.quick, measured)
+    return measured + " (allowed 5 in a whole run)"
 
 
 def readers(soak):
@@ -213,13 +232,13 @@ def stop(soak):
         calls = server.calls()
     expect(code == 0, f"the server ended with {code}")
     expect(took[0] < 20, f"the stop took {took[0]:.1f} s")
-    answered = sum(1 for method, status, _ in calls if method == "Segment" and status == "OK")
+    answered = sum(1 for call in calls if call.method == "Segment" and call.code == "OK")
     arrived = count(report, "ok", "click")
     expect(answered == arrived, f"{answered} clicks were answered, {arrived} answers arrived")
-    odd = {(status, reason) for _, status, reason in calls if status != "OK"}
+    odd = {(call.code, call.reason) for call in calls if call.code != "OK"}
     expect(odd <= {("UNAVAILABLE", "DRAINING"), ("RESOURCE_EXHAUSTED", "QUEUE_FULL")},
            f"calls ended with {odd}")
-    refused = sum(1 for _, status, _ in calls if status == "UNAVAILABLE")
+    refused = sum(1 for call in calls if call.code == "UNAVAILABLE")
     return (f"{answered} answered, {arrived} arrived, {refused} refused while it drained, gone after "
             f"{took[0]:.2f} s with status 0")
 
