@@ -64,7 +64,8 @@ stop_server() {
 clean_up() {
   local status=$?
   stop_server || true
-  if [[ -n $scratch ]]; then rm -rf -- "$scratch"; fi
+  # Where the machine has just reused a process id, bash may say that it has lost one.
+  if [[ -n $scratch ]]; then { rm -rf -- "$scratch"; } 2>/dev/null || true; fi
   if ((status != 0)) && [[ -s $out/server.log ]]; then
     printf 'the last lines of %s:\n' "$out/server.log" >&2
     tail -n 20 -- "$out/server.log" >&2
