@@ -98,6 +98,7 @@ Engine::Engine(const EngineOptions& options, EmbeddingTiers tiers, Segmenter& se
       cache_(
           {.budget_bytes = options.cache_bytes,
            .max_flights = options.max_queued_images,
+           .max_tenant_share = options.TenantShare(),
            .retry_after = options.retry_after},
           &cache_metrics_,
           tiers.empty() ? EmbeddingCache::EvictionSink()

@@ -333,5 +333,23 @@ TEST_F(EngineFairnessTest, OneTenantLeavesRoomForOthers) {
   for (const int i : {0, 1, 3}) EXPECT_TRUE(logs[i].Wait().ok()) << i;
 }
 
+TEST_F(EngineFairnessTest, OneTenantLeavesImagesToEncodeForOthers) {
+  options_.max_queued_images = 4;
+  StartWith("* max_sessions=100\n");
+  encodes_.Shut();
+  const std::string our_session = NewSessionOf(ours_);
+  std::vector<UploadLog> logs(4);
+  StartUpload(our_session, FakeImageBytes(80, 64, "1"), logs[0], {.tenant = ours_});
+  encodes_.WaitForCalls(1);
+  StartUpload(our_session, FakeImageBytes(80, 64, "2"), logs[1], {.tenant = ours_});
+  WaitForQueued("encode", 1);
+  // No queue holds more than one of ours: it is the images under way that are shared.
+  StartUpload(our_session, FakeImageBytes(80, 64, "3"), logs[2], {.tenant = ours_});
+  EXPECT_EQ(ErrorReason(logs[2].Wait().status()), reason::kQuotaExceeded);
+  StartUpload(NewSessionOf(theirs_), FakeImageBytes(80, 64, "3"), logs[3], {.tenant = theirs_});
+  encodes_.Open();
+  for (const int i : {0, 1, 3}) EXPECT_TRUE(logs[i].Wait().ok()) << i;
+}
+
 }  // namespace
 }  // namespace semsam
