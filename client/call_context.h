@@ -1,9 +1,8 @@
-// What every call of the client has: a context that ends with it, a share of its
-// time, and for streams one way to read them. Internal: not installed.
+// What every call of the client has: a context that ends with it, and for streams one
+// way to read them. Internal: not installed.
 #ifndef SEMSAM_CLIENT_CALL_CONTEXT_H_
 #define SEMSAM_CLIENT_CALL_CONTEXT_H_
 
-#include <algorithm>
 #include <functional>
 #include <stop_token>
 
@@ -34,27 +33,6 @@ class CallContext {
  private:
   grpc::ClientContext context_;
   std::stop_callback<std::function<void()>> on_stop_;
-};
-
-// `call` with what is left of its timeout.
-class RemainingTime {
- public:
-  explicit RemainingTime(const CallOptions& call)
-      : call_(call),
-        deadline_(call.timeout > absl::ZeroDuration() ? absl::Now() + call.timeout
-                                                      : absl::InfiniteFuture()) {}
-
-  CallOptions Left() const {
-    CallOptions left = call_;
-    if (call_.timeout > absl::ZeroDuration()) {
-      left.timeout = std::max(deadline_ - absl::Now(), absl::Milliseconds(1));
-    }
-    return left;
-  }
-
- private:
-  CallOptions call_;
-  absl::Time deadline_;
 };
 
 // Hands every message to `on_message`, which returns OK or why this side ends

@@ -14,6 +14,7 @@
 #include "client/convert_scene.h"
 #include "client/health_check.h"
 #include "client/interact_stream.h"
+#include "client/remaining_time.h"
 #include "client/retry.h"
 #include "client/session_calls.h"
 #include "client/status_details.h"

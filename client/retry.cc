@@ -15,7 +15,8 @@ bool InvitesRetry(const absl::Status& status) {
 absl::Duration PauseBeforeRetry(const RetryOptions& options, int attempts,
                                 const absl::Status& status) {
   if (const auto hint = ErrorRetryAfter(status)) return *hint;
-  return std::min(options.initial_backoff * (int64_t{1} << (attempts - 1)), options.max_backoff);
+  const int64_t doubled = int64_t{1} << std::min(attempts - 1, 30);
+  return std::min(options.initial_backoff * doubled, options.max_backoff);
 }
 
 bool SleepUnlessStopped(absl::Duration pause, const std::stop_token& stop) {

@@ -7,14 +7,14 @@
 #include <stop_token>
 
 #include "absl/status/status.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "client/call_context.h"
 #include "client/client.h"
+#include "client/remaining_time.h"
 
 namespace semsam::client {
 
-// Whether the server invites to try again: it is not there for now, or says when.
+// Whether another attempt makes sense: the server is UNAVAILABLE, or its refusal says
+// when to come back.
 bool InvitesRetry(const absl::Status& status);
 
 // How long to wait after the given number of attempts, the last of which ended with

@@ -4,22 +4,14 @@
 #include <functional>
 
 #include "absl/strings/str_cat.h"
-#include "client/errors.h"
+#include "client/retry.h"
 
 namespace semsam::load {
 namespace {
 
-// Between attempts where the server names no time: doubled each time.
-constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
-constexpr absl::Duration kLongestPause = absl::Seconds(5);
 constexpr size_t kMaxBins = 600;
 // The clock need not be the one that the condition variable waits by.
 constexpr absl::Duration kLongestWait = absl::Seconds(1);
-
-absl::Duration PauseBefore(int attempt, const absl::Status& status) {
-  if (const auto hint = client::ErrorRetryAfter(status)) return *hint;
-  return std::min(kFirstPause * (int64_t{1} << std::min(attempt - 1, 10)), kLongestPause);
-}
 
 }  // namespace
 
@@ -232,10 +224,12 @@ void LoadRunner::OnAnswer(const Call& call, const CallAnswer& answer) {
 }
 
 bool LoadRunner::Retry(const Call& call, const CallAnswer& answer) {
-  const bool invited =
-      absl::IsUnavailable(answer.status) || client::ErrorRetryAfter(answer.status).has_value();
-  if (!invited || call.aborted || call.attempts >= options_.max_attempts) return false;
-  const absl::Time again = answer.end + PauseBefore(call.attempts, answer.status);
+  if (!client::InvitesRetry(answer.status) || call.aborted ||
+      call.attempts >= options_.max_attempts)
+    return false;
+  // As a client of the library would.
+  const absl::Time again =
+      answer.end + client::PauseBeforeRetry(client::RetryOptions{}, call.attempts, answer.status);
   if (call.counted) ++results_.of(call.kind).retries;
   const uint64_t number = next_number_++;
   retries_[number] = call;

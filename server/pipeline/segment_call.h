@@ -7,7 +7,7 @@
 //   - A mask below the predicted-IoU threshold is never upsampled; the others are
 //     run lengths at once, at most one of them at full size.
 //   - A call that waits for its reader holds run lengths, and the model's logits only
-//     where those would be larger.
+//     where the run lengths would be larger.
 //   - Only masks that are handed out are labelled, and only their queries are kept.
 // Thread-safe.
 #ifndef SEMSAM_SERVER_PIPELINE_SEGMENT_CALL_H_

@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 
+#include <cstddef>
 #include <filesystem>
+#include <iterator>
 #include <string>
 
 namespace semsam {
@@ -21,6 +23,10 @@ class TempDir {
 
   const std::string& path() const { return path_; }
   std::string File(const std::string& name) const { return path_ + "/" + name; }
+  size_t Count() const {
+    const std::filesystem::directory_iterator files(path_);
+    return static_cast<size_t>(std::distance(begin(files), end(files)));
+  }
 
  private:
   std::string path_;

@@ -4,7 +4,6 @@
 #define SEMSAM_TESTS_MODEL_WEIGHTS_TEST_FILES_H_
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <cstdlib>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "model/weights/tensor_view.h"
+#include "tests/fakes/temp_dir.h"
 
 namespace semsam {
 
@@ -61,27 +61,6 @@ inline std::vector<std::vector<std::string>> ReadTsv(const std::string& path) {
 inline std::span<const std::byte> BytesOf(const std::string& text) {
   return std::as_bytes(std::span(text));
 }
-
-// Removed with its content at the end of the test.
-class TempDir {
- public:
-  TempDir() {
-    std::string name = std::filesystem::temp_directory_path() / "semsam-test-XXXXXX";
-    path_ = mkdtemp(name.data());
-  }
-  ~TempDir() { std::filesystem::remove_all(path_); }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-
-  std::string File(const std::string& name) const { return path_ + "/" + name; }
-  size_t Count() const {
-    const std::filesystem::directory_iterator files(path_);
-    return static_cast<size_t>(std::distance(begin(files), end(files)));
-  }
-
- private:
-  std::string path_;
-};
 
 template <typename T>
 TensorView ViewOf(const std::string& name, DType dtype, std::vector<int64_t> shape,
