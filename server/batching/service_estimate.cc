@@ -60,6 +60,12 @@ absl::Duration ServiceEstimate::RestOfRun(absl::Time now) const {
                   run.value_or(absl::ZeroDuration()) - (now - running_->start));
 }
 
+std::optional<int> ServiceEstimate::RunningClass() const {
+  MutexLock lock(mutex_);
+  if (!running_.has_value()) return std::nullopt;
+  return running_->work_class;
+}
+
 bool ServiceEstimate::Old(int work_class, absl::Time now) const {
   MutexLock lock(mutex_);
   if (running_.has_value() && running_->work_class == work_class) return false;

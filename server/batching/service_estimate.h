@@ -37,6 +37,8 @@ class ServiceEstimate {
   absl::Duration Backlog(int work_class, int64_t units) const;
   // Until the batch under way ends.
   absl::Duration RestOfRun(absl::Time now) const;
+  // The class of the batch under way.
+  std::optional<int> RunningClass() const;
   // Whether no batch of the class ran for kMaxAge, nor does now. Then one must be let in
   // whatever the estimate says: refusals would keep it from ever learning better.
   bool Old(int work_class, absl::Time now) const;

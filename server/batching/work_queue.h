@@ -138,6 +138,32 @@ class WorkQueue {
     return RetryAfterLocked(work_class);
   }
 
+  // Until the worker is done with what goes before new work of the class, at best; nothing
+  // as long as no estimate knows.
+  absl::Duration Wait(int work_class) const {
+    MutexLock lock(mutex_);
+    if (estimate_ == nullptr) return absl::ZeroDuration();
+    return Before(work_class, /*flow=*/nullptr, clock_.Now());
+  }
+
+  // The same where `under_way` units of the class run, are queued, or are about to come.
+  absl::Duration WaitBehind(int work_class, int64_t under_way) const {
+    MutexLock lock(mutex_);
+    if (estimate_ == nullptr) return absl::ZeroDuration();
+    const absl::Duration rest = estimate_->RunningClass() == work_class
+                                    ? absl::ZeroDuration()
+                                    : estimate_->RestOfRun(clock_.Now());
+    return BeforeClass(work_class, rest) + estimate_->Backlog(work_class, under_way);
+  }
+
+  // Entries of all classes.
+  int64_t entries() const {
+    MutexLock lock(mutex_);
+    int64_t sum = 0;
+    for (const ClassQueue& one : classes_) sum += one.load().entries;
+    return sum;
+  }
+
   // Waits for work; nullopt once the queue is closed and empty.
   std::optional<Batch> TakeBatch() {
     return TakeBatchOf(static_cast<int>(options_.classes.size()));
@@ -317,15 +343,20 @@ class WorkQueue {
   // the class, whosever it is), at best.
   absl::Duration Before(int work_class, const TenantId* flow, absl::Time now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    absl::Duration higher = estimate_->RestOfRun(now);
+    const ClassQueue& own = classes_[work_class];
+    return BeforeClass(work_class, estimate_->RestOfRun(now)) +
+           estimate_->Backlog(work_class,
+                              flow == nullptr ? own.load().units : own.UnitsBefore(flow->name));
+  }
+
+  // Until the class has its turn, where the batch under way takes `rest` longer.
+  absl::Duration BeforeClass(int work_class, absl::Duration rest) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     for (int i = 0; i < work_class; ++i) {
-      higher += estimate_->Backlog(i, classes_[i].load().units);
+      rest += estimate_->Backlog(i, classes_[i].load().units);
     }
     const absl::Duration max_wait = options_.classes[work_class].max_wait;
-    if (max_wait > absl::ZeroDuration()) higher = std::min(higher, max_wait);
-    const ClassQueue& own = classes_[work_class];
-    return higher + estimate_->Backlog(work_class, flow == nullptr ? own.load().units
-                                                                   : own.UnitsBefore(flow->name));
+    return max_wait > absl::ZeroDuration() ? std::min(rest, max_wait) : rest;
   }
 
   absl::Status CheckDeadlineLocked(int work_class, int64_t units, const TenantId& flow,

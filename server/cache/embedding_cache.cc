@@ -10,6 +10,7 @@ namespace semsam {
 
 absl::Status EmbeddingCacheOptions::Validate() const {
   if (budget_bytes < 0) return InvalidField("budget_bytes", "must not be negative");
+  if (devices <= 0) return InvalidField("devices", "must be positive");
   if (max_flights <= 0) return InvalidField("max_flights", "must be positive");
   return absl::OkStatus();
 }
@@ -29,16 +30,19 @@ absl::StatusOr<std::shared_ptr<const std::string>> EmbeddingCache::Flight::TakeI
   return cache_.TakeImage(*state_);
 }
 
+int EmbeddingCache::Flight::device() const { return state_->device; }
+
 void EmbeddingCache::Flight::Finish(absl::StatusOr<std::shared_ptr<const Embedding>> result,
                                     Origin origin) {
   const std::shared_ptr<FlightState> state = std::exchange(state_, nullptr);
   cache_.FinishFlight(*state, std::move(result), origin);
 }
 
-EmbeddingCache::Evicted::Evicted(EmbeddingCache& cache, EmbeddingLru::Evicted evicted)
+EmbeddingCache::Evicted::Evicted(EmbeddingCache& cache, EmbeddingLru::Evicted evicted, int device)
     : cache_(cache),
       key_(std::move(evicted.key)),
       bytes_(evicted.bytes),
+      device_(device),
       embedding_(std::move(evicted.embedding)) {}
 
 EmbeddingCache::Evicted::~Evicted() {
@@ -47,7 +51,7 @@ EmbeddingCache::Evicted::~Evicted() {
   if (embedding_ == nullptr) return;
   freed = std::move(embedding_);
   cache_.leaving_.erase(key_);
-  cache_.leaving_bytes_ -= bytes_;
+  cache_.devices_[device_].leaving_bytes -= bytes_;
   cache_.ReportSize();
 }
 
@@ -58,21 +62,23 @@ std::shared_ptr<const Embedding> EmbeddingCache::Evicted::embedding() const {
 
 EmbeddingCache::EmbeddingCache(EmbeddingCacheOptions options, EmbeddingCacheObserver* observer,
                                EvictionSink sink)
-    : options_(options), observer_(observer), sink_(std::move(sink)), lru_(options.budget_bytes) {}
+    : options_(options), observer_(observer), sink_(std::move(sink)) {
+  for (int i = 0; i < options.devices; ++i) devices_.emplace_back(options.budget_bytes);
+}
 
 EmbeddingCache::~EmbeddingCache() = default;
 
 std::unique_ptr<EmbeddingCache::Flight> EmbeddingCache::Get(const EmbeddingKey& key, OnMiss on_miss,
                                                             Check check, Callback callback) {
-  std::shared_ptr<const Embedding> embedding;
-  absl::Status refusal;
+  Held held;
+  absl::StatusOr<int> device = 0;  // of a flight
   std::shared_ptr<FlightState> begun;
   std::vector<std::shared_ptr<Evicted>> evicted;
   {
     MutexLock lock(mutex_);
     const size_t were_leaving = leaving_.size();
-    embedding = FindLocked(key);
-    if (embedding != nullptr) {
+    held = FindLocked(key);
+    if (held.embedding != nullptr) {
       Count(CacheLookup::kHit);
     } else if (const auto found = flights_.find(key); found != flights_.end()) {
       Count(CacheLookup::kJoined);
@@ -81,39 +87,54 @@ std::unique_ptr<EmbeddingCache::Flight> EmbeddingCache::Get(const EmbeddingKey& 
       return nullptr;
     } else {
       Count(CacheLookup::kMiss);
-      refusal = on_miss.lead ? AdmitFlight(key.tenant, on_miss.embedding_bytes)
-                             : absl::NotFoundError("the embedding is not held");
-      if (refusal.ok()) {
-        begun = Begin(key, on_miss, check, callback);
-      }
+      device = on_miss.lead ? AdmitFlight(key.tenant, on_miss)
+                            : absl::NotFoundError("the embedding is not held");
+      if (device.ok()) begun = Begin(key, *device, on_miss, check, callback);
     }
     // Only what came in, or will, can be too much.
     if (begun != nullptr || leaving_.size() != were_leaving) evicted = TrimLocked();
   }
   PassOn(std::move(evicted));
   if (begun != nullptr) return std::unique_ptr<Flight>(new Flight(*this, std::move(begun)));
-  if (embedding != nullptr) {
-    callback(Found{.embedding = std::move(embedding), .lookup = CacheLookup::kHit});
+  if (held.embedding != nullptr) {
+    callback(Found{.embedding = std::move(held.embedding),
+                   .device = held.device,
+                   .lookup = CacheLookup::kHit});
   } else {
-    callback(std::move(refusal));
+    callback(std::move(device).status());
   }
   return nullptr;
 }
 
-EmbeddingLru::Pointer EmbeddingCache::FindLocked(const EmbeddingKey& key) {
-  if (EmbeddingLru::Pointer back = TakeBack(key); back != nullptr) {
-    lru_.Insert(key, std::move(back));
+EmbeddingCache::Held EmbeddingCache::FindLocked(const EmbeddingKey& key) {
+  if (Held back = TakeBack(key); back.embedding != nullptr) {
+    devices_[back.device].lru.Insert(key, std::move(back.embedding));
   }
-  return lru_.Find(key);
+  for (size_t i = 0; i < devices_.size(); ++i) {
+    EmbeddingLru::Pointer embedding = devices_[i].lru.Find(key);
+    if (embedding != nullptr) return {std::move(embedding), static_cast<int>(i)};
+  }
+  return {};
 }
 
-EmbeddingLru::Pointer EmbeddingCache::TakeBack(const EmbeddingKey& key) {
+EmbeddingCache::Held EmbeddingCache::TakeBack(const EmbeddingKey& key) {
   const auto found = leaving_.find(key);
-  if (found == leaving_.end()) return nullptr;
+  if (found == leaving_.end()) return {};
   Evicted& evicted = *found->second;
-  leaving_bytes_ -= evicted.bytes_;
+  devices_[evicted.device_].leaving_bytes -= evicted.bytes_;
   leaving_.erase(found);
-  return std::exchange(evicted.embedding_, nullptr);
+  return {std::exchange(evicted.embedding_, nullptr), evicted.device_};
+}
+
+EmbeddingCache::Held EmbeddingCache::Hold(const FlightState& flight,
+                                          EmbeddingLru::Pointer embedding,
+                                          std::vector<EmbeddingLru::Pointer>& replaced) {
+  replaced.push_back(TakeBack(flight.key).embedding);
+  for (Device& device : devices_) replaced.push_back(device.lru.Erase(flight.key));
+  EmbeddingLru& lru = devices_[flight.device].lru;
+  lru.Insert(flight.key, std::move(embedding));
+  // In use, from here on, by those who waited.
+  return {lru.Find(flight.key), flight.device};
 }
 
 void EmbeddingCache::Join(FlightState& flight, OnMiss& on_miss, Waiter waiter) {
@@ -122,19 +143,21 @@ void EmbeddingCache::Join(FlightState& flight, OnMiss& on_miss, Waiter waiter) {
 }
 
 std::shared_ptr<EmbeddingCache::FlightState> EmbeddingCache::Begin(const EmbeddingKey& key,
-                                                                   OnMiss& on_miss, Check& check,
+                                                                   int device, OnMiss& on_miss,
+                                                                   Check& check,
                                                                    Callback& callback) {
   auto flight = std::make_shared<FlightState>(
-      FlightState{.key = key, .reserved_bytes = on_miss.embedding_bytes});
+      FlightState{.key = key, .device = device, .reserved_bytes = on_miss.embedding_bytes});
   Join(*flight, on_miss,
        {std::move(check), CacheLookup::kMiss, std::move(callback), absl::OkStatus()});
   flights_.emplace(key, flight);
   ++open_flights_;
-  reserved_bytes_ += flight->reserved_bytes;
+  devices_[device].reserved_bytes += flight->reserved_bytes;
   return flight;
 }
 
-absl::Status EmbeddingCache::AdmitFlight(const TenantId& tenant, int64_t bytes) const {
+absl::StatusOr<int> EmbeddingCache::AdmitFlight(const TenantId& tenant,
+                                                const OnMiss& on_miss) const {
   if (open_flights_ >= options_.max_flights) {
     return Overloaded(reason::kQueueFull, "too many images wait to be encoded",
                       options_.retry_after);
@@ -146,14 +169,18 @@ absl::Status EmbeddingCache::AdmitFlight(const TenantId& tenant, int64_t bytes) 
     return Overloaded(reason::kQuotaExceeded, "the tenant has its share of images being encoded",
                       options_.retry_after);
   }
-  const int64_t committed = lru_.in_use_bytes() + reserved_bytes_;
-  if (committed > 0 &&
-      (committed >= options_.budget_bytes || bytes > options_.budget_bytes - committed)) {
-    return Overloaded(reason::kMemoryFull,
-                      "the embeddings in use and under way fill the memory set aside",
-                      options_.retry_after);
+  for (int i = 0; i < options_.devices; ++i) {
+    const int device = (on_miss.device + i) % options_.devices;
+    const int64_t committed = devices_[device].lru.in_use_bytes() + devices_[device].reserved_bytes;
+    // An embedding alone may be larger than the budget.
+    if (committed <= 0 || (committed < options_.budget_bytes &&
+                           on_miss.embedding_bytes <= options_.budget_bytes - committed)) {
+      return device;
+    }
   }
-  return absl::OkStatus();
+  return Overloaded(reason::kMemoryFull,
+                    "the embeddings in use and under way fill the memory set aside",
+                    options_.retry_after);
 }
 
 const absl::Status& EmbeddingCache::CheckWaiter(Waiter& waiter, absl::Time now) {
@@ -193,32 +220,29 @@ void EmbeddingCache::FinishFlight(FlightState& flight,
                                   absl::StatusOr<std::shared_ptr<const Embedding>> result,
                                   Origin origin) {
   std::vector<Waiter> waiters;
-  std::shared_ptr<const std::string> image;  // freed after the lock
-  EmbeddingLru::Pointer replaced;            // this, too
+  std::shared_ptr<const std::string> image;     // freed after the lock
+  std::vector<EmbeddingLru::Pointer> replaced;  // this, too
   std::vector<std::shared_ptr<Evicted>> evicted;
   {
     MutexLock lock(mutex_);
     Unlist(flight);
     --open_flights_;
-    reserved_bytes_ -= flight.reserved_bytes;
+    devices_[flight.device].reserved_bytes -= flight.reserved_bytes;
     waiters = std::move(flight.waiters);
     image = std::move(flight.image);
-    if (result.ok()) {
-      replaced = TakeBack(flight.key);
-      lru_.Insert(flight.key, *std::move(result));
-      // In use, from here on, by those who waited.
-      result = lru_.Find(flight.key);
-    }
+    if (result.ok()) result = Hold(flight, *std::move(result), replaced).embedding;
     evicted = TrimLocked();
   }
   PassOn(std::move(evicted));
-  const auto tell = [origin](Waiter& waiter,
-                             absl::StatusOr<std::shared_ptr<const Embedding>> mine) {
+  const auto tell = [origin, device = flight.device](
+                        Waiter& waiter, absl::StatusOr<std::shared_ptr<const Embedding>> mine) {
     if (!waiter.why.ok()) {
       waiter.callback(std::move(waiter.why));
     } else if (mine.ok()) {
-      waiter.callback(
-          Found{.embedding = *std::move(mine), .lookup = waiter.lookup, .origin = origin});
+      waiter.callback(Found{.embedding = *std::move(mine),
+                            .device = device,
+                            .lookup = waiter.lookup,
+                            .origin = origin});
     } else {
       waiter.callback(std::move(mine).status());
     }
@@ -257,27 +281,48 @@ void EmbeddingCache::Trim() {
 
 std::vector<std::shared_ptr<EmbeddingCache::Evicted>> EmbeddingCache::TakeIdle() {
   MutexLock lock(mutex_);
-  return Leave(lru_.Trim(/*beside_bytes=*/options_.budget_bytes));
+  std::vector<std::vector<std::shared_ptr<Evicted>>> left(devices_.size());
+  size_t most = 0;
+  for (size_t i = 0; i < devices_.size(); ++i) {
+    Leave(devices_[i].lru.Trim(/*beside_bytes=*/options_.budget_bytes), static_cast<int>(i),
+          left[i]);
+    most = std::max(most, left[i].size());
+  }
+  // Devices in turns, so that what each used last comes last.
+  std::vector<std::shared_ptr<Evicted>> leaving;
+  for (size_t back = most; back > 0; --back) {
+    for (auto& of_device : left) {
+      if (back <= of_device.size())
+        leaving.push_back(std::move(of_device[of_device.size() - back]));
+    }
+  }
+  ReportLeft(leaving);
+  return leaving;
 }
 
 std::vector<std::shared_ptr<EmbeddingCache::Evicted>> EmbeddingCache::TrimLocked() {
-  return Leave(lru_.Trim(reserved_bytes_));
+  std::vector<std::shared_ptr<Evicted>> leaving;
+  for (size_t i = 0; i < devices_.size(); ++i) {
+    Leave(devices_[i].lru.Trim(devices_[i].reserved_bytes), static_cast<int>(i), leaving);
+  }
+  ReportLeft(leaving);
+  return leaving;
 }
 
-std::vector<std::shared_ptr<EmbeddingCache::Evicted>> EmbeddingCache::Leave(
-    std::vector<EmbeddingLru::Evicted> evicted) {
-  std::vector<std::shared_ptr<Evicted>> leaving;
-  leaving.reserve(evicted.size());
+void EmbeddingCache::Leave(std::vector<EmbeddingLru::Evicted> evicted, int device,
+                           std::vector<std::shared_ptr<Evicted>>& leaving) {
   for (EmbeddingLru::Evicted& one : evicted) {
-    leaving.push_back(std::shared_ptr<Evicted>(new Evicted(*this, std::move(one))));
+    leaving.push_back(std::shared_ptr<Evicted>(new Evicted(*this, std::move(one), device)));
     leaving_.emplace(leaving.back()->key_, leaving.back().get());
-    leaving_bytes_ += leaving.back()->bytes_;
+    devices_[device].leaving_bytes += leaving.back()->bytes_;
   }
+}
+
+void EmbeddingCache::ReportLeft(const std::vector<std::shared_ptr<Evicted>>& leaving) {
   if (observer_ != nullptr && !leaving.empty()) {
     observer_->OnEvicted(static_cast<int64_t>(leaving.size()));
   }
   ReportSize();
-  return leaving;
 }
 
 void EmbeddingCache::PassOn(std::vector<std::shared_ptr<Evicted>> evicted) {
@@ -287,22 +332,36 @@ void EmbeddingCache::PassOn(std::vector<std::shared_ptr<Evicted>> evicted) {
 
 void EmbeddingCache::ReportSize() {
   if (observer_ == nullptr) return;
-  observer_->OnSize(lru_.bytes() + leaving_bytes_,
-                    lru_.entries() + static_cast<int64_t>(leaving_.size()));
+  observer_->OnSize(BytesLocked(), EntriesLocked());
+  for (size_t i = 0; i < devices_.size(); ++i) {
+    observer_->OnDeviceSize(static_cast<int>(i), devices_[i].bytes());
+  }
 }
 
 void EmbeddingCache::Count(CacheLookup lookup) {
   if (observer_ != nullptr) observer_->OnLookup(lookup);
 }
 
+int64_t EmbeddingCache::BytesLocked() const {
+  int64_t bytes = 0;
+  for (const Device& device : devices_) bytes += device.bytes();
+  return bytes;
+}
+
+int64_t EmbeddingCache::EntriesLocked() const {
+  auto entries = static_cast<int64_t>(leaving_.size());
+  for (const Device& device : devices_) entries += device.lru.entries();
+  return entries;
+}
+
 int64_t EmbeddingCache::bytes() const {
   MutexLock lock(mutex_);
-  return lru_.bytes() + leaving_bytes_;
+  return BytesLocked();
 }
 
 int64_t EmbeddingCache::entries() const {
   MutexLock lock(mutex_);
-  return lru_.entries() + static_cast<int64_t>(leaving_.size());
+  return EntriesLocked();
 }
 
 }  // namespace semsam

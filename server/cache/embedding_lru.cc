@@ -50,12 +50,18 @@ EmbeddingLru::Pointer EmbeddingLru::Find(const EmbeddingKey& key) {
   return {std::move(use), embedding};
 }
 
+EmbeddingLru::Pointer EmbeddingLru::Erase(const EmbeddingKey& key) {
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return nullptr;
+  Pointer embedding = std::move(found->second->embedding);
+  bytes_ -= found->second->bytes;
+  order_.erase(found->second);
+  by_key_.erase(found);
+  return embedding;
+}
+
 void EmbeddingLru::Insert(const EmbeddingKey& key, Pointer embedding) {
-  if (const auto found = by_key_.find(key); found != by_key_.end()) {
-    bytes_ -= found->second->bytes;
-    order_.erase(found->second);
-    by_key_.erase(found);
-  }
+  Erase(key);
   const int64_t bytes = embedding->size_bytes();
   order_.push_front({.key = key, .embedding = std::move(embedding), .bytes = bytes});
   by_key_.emplace(key, order_.begin());

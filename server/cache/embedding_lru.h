@@ -35,10 +35,15 @@ class EmbeddingLru {
   };
 
   explicit EmbeddingLru(int64_t budget_bytes) : budget_bytes_(budget_bytes) {}
+  EmbeddingLru(const EmbeddingLru&) = delete;
+  EmbeddingLru& operator=(const EmbeddingLru&) = delete;
 
   // Null if it is not held; else the embedding, now the most recently used, and in use
   // for as long as anybody holds what this returns. That may be longer than the tier is.
   Pointer Find(const EmbeddingKey& key);
+
+  // Forgets `key`; returns what it stood for, or null.
+  Pointer Erase(const EmbeddingKey& key);
 
   // Holds `embedding`, in place of what `key` stood for. Call Trim afterwards.
   void Insert(const EmbeddingKey& key, Pointer embedding);
