@@ -20,6 +20,7 @@
 #include "server/app/tenants_file.h"
 #include "server/app/warm_up.h"
 #include "server/log/log.h"
+#include "server/pipeline/model_pool.h"
 #include "server/rpc/grpc_log.h"
 
 namespace semsam {
@@ -61,19 +62,36 @@ void LogTierError(TierKind tier, const absl::Status& why) {
       .Text("error", {error.data(), error.size()});
 }
 
-absl::Status Serve(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter) {
-  const ModelInfo& model = segmenter->info();
+std::vector<Segmenter*> Pointers(const Models& models) {
+  std::vector<Segmenter*> pointers;
+  for (const std::unique_ptr<Segmenter>& model : models) pointers.push_back(model.get());
+  return pointers;
+}
+
+MetricsInfo MetricsInfoOf(const Models& models) {
+  const ModelInfo& model = models.front()->info();
+  return {.version = SEMSAM_VERSION,
+          .model_name = model.config.name,
+          .model_digest = model.digest,
+          .device = DeviceNames(Pointers(models)),
+          .trained = model.trained,
+          .workers = static_cast<int>(models.size())};
+}
+
+absl::Status Serve(const ServerOptions& options, Models models) {
+  SEMSAM_RETURN_IF_ERROR(CheckModels(Pointers(models)));
+  const ModelInfo& model = models.front()->info();
   LogLine(LogLevel::kInfo, "model")
       .Text("name", model.config.name)
       .Text("digest", model.digest)
-      .Text("device", model.device);
+      .Text("device", DeviceNames(Pointers(models)));
   if (!model.trained) {
     LogLine(LogLevel::kWarning, "untrained").Text("meaning", "the masks mean nothing");
   }
   std::optional<ExitWatchdog> watchdog;  // outlives the app, which may take long to end
   SEMSAM_ASSIGN_OR_RETURN(
       const std::unique_ptr<ServerApp> app,
-      ServerApp::Start(options, std::move(segmenter), [] { (void)kill(getpid(), kFaultSignal); }));
+      ServerApp::Start(options, std::move(models), [] { (void)kill(getpid(), kFaultSignal); }));
   if (app->admin_port() != 0) {
     LogLine(LogLevel::kInfo, "admin").Number("port", int64_t{app->admin_port()});
   }
@@ -103,18 +121,19 @@ absl::Status Serve(const ServerOptions& options, std::unique_ptr<Segmenter> segm
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ServerApp>> ServerApp::Start(const ServerOptions& options,
-                                                            std::unique_ptr<Segmenter> segmenter,
+                                                            Models models,
                                                             std::function<void()> on_fault) {
-  SEMSAM_RETURN_IF_ERROR(options.Validate(segmenter->info().config));
-  std::unique_ptr<ServerApp> app(new ServerApp(options, std::move(segmenter), std::move(on_fault)));
+  SEMSAM_RETURN_IF_ERROR(CheckModels(Pointers(models)));
+  SEMSAM_RETURN_IF_ERROR(options.Validate(models.front()->info().config));
+  std::unique_ptr<ServerApp> app(new ServerApp(options, std::move(models), std::move(on_fault)));
   EngineOptions engine_options = options.engine;
   if (!options.tenants_file.empty()) {
     SEMSAM_ASSIGN_OR_RETURN(engine_options.tenants, ReadTenantsFile(options.tenants_file));
   }
   engine_options.tiers.on_error = LogTierError;
-  SEMSAM_ASSIGN_OR_RETURN(
-      app->engine_, Engine::Create(engine_options, *app->segmenter_, *app->stages_, app->clock_,
-                                   app->metrics_, app.get()));
+  SEMSAM_ASSIGN_OR_RETURN(app->engine_,
+                          Engine::Create(engine_options, Pointers(app->models_), *app->stages_,
+                                         app->clock_, app->metrics_, app.get()));
   app->ticker_ = std::make_unique<Ticker>(kTickInterval,
                                           [engine = app->engine_.get(), metrics = &app->metrics_] {
                                             engine->Tick();
@@ -161,6 +180,7 @@ void ServerApp::OnDeviceFault(const absl::Status& why) {
   LogLine(LogLevel::kCritical, "device_fault").Text("error", {error.data(), error.size()});
   {
     MutexLock lock(mutex_);
+    if (!fault_.ok()) return;  // the first device that is lost ends the server
     fault_ = why;
     if (readiness_ != nullptr) readiness_->ReportFault();
   }
@@ -172,17 +192,12 @@ absl::Status ServerApp::fault() const {
   return fault_;
 }
 
-ServerApp::ServerApp(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter,
-                     std::function<void()> on_fault)
+ServerApp::ServerApp(const ServerOptions& options, Models models, std::function<void()> on_fault)
     : options_(options),
       on_fault_(std::move(on_fault)),
-      segmenter_(std::move(segmenter)),
-      metrics_({.version = SEMSAM_VERSION,
-                .model_name = segmenter_->info().config.name,
-                .model_digest = segmenter_->info().digest,
-                .device = segmenter_->info().device,
-                .trained = segmenter_->info().trained}),
-      stages_(CreateImageStages(segmenter_->info().config, options.engine.image)) {}
+      models_(std::move(models)),
+      metrics_(MetricsInfoOf(models_)),
+      stages_(CreateImageStages(models_.front()->info().config, options.engine.image)) {}
 
 ServerApp::~ServerApp() {
   // A warm-up may be under way, and ends with a word to the server.
@@ -206,14 +221,14 @@ void BlockStopSignals() {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
-int RunServer(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter) {
+int RunServer(const ServerOptions& options, Models models) {
   // Whoever reads the log, or the address, may go away; the server stays.
   std::signal(SIGPIPE, SIG_IGN);
   absl::Status status = options.log.Validate();
   // Standard output is for whoever started the program and waits for the address.
   StartLog(status.ok() ? options.log : LogOptions{});
   LogWhatGrpcSays();
-  if (status.ok()) status = Serve(options, std::move(segmenter));
+  if (status.ok()) status = Serve(options, std::move(models));
   if (status.ok()) {
     LogEvent(LogLevel::kInfo, "stopped");
   } else {

@@ -1,11 +1,12 @@
-// The whole server over a model: what semsam-server runs, and, over a fake model,
-// the tests.
+// The whole server over a model on one device or several: what semsam-server runs, and,
+// over fake models, the tests.
 #ifndef SEMSAM_SERVER_APP_SERVER_APP_H_
 #define SEMSAM_SERVER_APP_SERVER_APP_H_
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,19 +25,23 @@
 
 namespace semsam {
 
-// What the process ends with after its device was lost.
+// The same model on each device.
+using Models = std::vector<std::unique_ptr<Segmenter>>;
+
+// What the process ends with after a device was lost.
 inline constexpr int kFaultExitStatus = 4;
 
-// Thread-safe. Stops at once when destroyed; Drain stops it gracefully. Once the device is
-// lost, health and liveness are NOT_SERVING for good and calls are refused: drain it then.
+// Thread-safe. Stops at once when destroyed; Drain stops it gracefully. Once a device is
+// lost, health and liveness are NOT_SERVING for good and calls that need it are refused:
+// drain it then.
 class ServerApp : private FaultListener {
  public:
   // Takes calls when it returns; health says SERVING once the model is warm.
   // INVALID_ARGUMENT names a bad option; UNAVAILABLE if a port is taken.
-  // `on_fault` (may be null) runs once after the device was lost, on any thread; it must be
-  // quick.
+  // `on_fault` (may be null) runs once after the first device was lost, on any thread; it
+  // must be quick.
   static absl::StatusOr<std::unique_ptr<ServerApp>> Start(const ServerOptions& options,
-                                                          std::unique_ptr<Segmenter> segmenter,
+                                                          Models models,
                                                           std::function<void()> on_fault = nullptr);
   ~ServerApp() override;
 
@@ -48,7 +53,7 @@ class ServerApp : private FaultListener {
   // 0 if there is no admin port, or it is a unix socket.
   int admin_port() const { return admin_ == nullptr ? 0 : admin_->port(); }
 
-  // DEVICE_FAULT once the device is lost, else OK.
+  // DEVICE_FAULT once a device is lost, else OK.
   absl::Status fault() const;
 
   // Waits for options.drain_delay (without a device: not at all), then refuses new work, finishes
@@ -57,8 +62,7 @@ class ServerApp : private FaultListener {
   absl::Status Drain();
 
  private:
-  ServerApp(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter,
-            std::function<void()> on_fault);
+  ServerApp(const ServerOptions& options, Models models, std::function<void()> on_fault);
   absl::Status Listen();
   void OnDeviceFault(const absl::Status& why) override;
 
@@ -70,7 +74,7 @@ class ServerApp : private FaultListener {
   Readiness* readiness_ ABSL_GUARDED_BY(mutex_) = nullptr;  // once it listens
   // In order of construction: destroyed in reverse, so that whoever calls goes
   // before what it calls.
-  const std::unique_ptr<Segmenter> segmenter_;
+  const Models models_;
   Metrics metrics_;
   const std::unique_ptr<ImageStages> stages_;
   std::unique_ptr<Engine> engine_;
@@ -87,11 +91,11 @@ void BlockStopSignals();
 
 // Serves until SIGTERM or SIGINT, then drains. Prints "listening on ADDRESS" to
 // standard output once it serves. The program's exit status: 0 after a clean drain, 1
-// if calls had to be cancelled, kFaultExitStatus if the device was lost: then it drains and
+// if calls had to be cancelled, kFaultExitStatus if a device was lost: then it drains and
 // ends by itself. What cannot be cancelled, a batch on the device, does
 // not keep it: `exit_margin` after the grace period the process ends with status 3
 // (ExitWatchdog). A second signal ends the program at once.
-int RunServer(const ServerOptions& options, std::unique_ptr<Segmenter> segmenter);
+int RunServer(const ServerOptions& options, Models models);
 
 }  // namespace semsam
 

@@ -130,6 +130,16 @@ constexpr std::string_view LabelOf(RetryCause cause) {
   return {};
 }
 
+constexpr std::string_view LabelOf(Placement placement) {
+  switch (placement) {
+    case Placement::kHome:
+      return "home";
+    case Placement::kSpilled:
+      return "spilled";
+  }
+  return {};
+}
+
 constexpr std::string_view LabelOf(LookupOutcome outcome) {
   switch (outcome) {
     case LookupOutcome::kHit:

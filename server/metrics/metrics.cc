@@ -57,6 +57,9 @@ using prometheus::Gauge;
 using prometheus::Histogram;
 
 struct Metrics::Series {
+  explicit Series(int worker_count) : workers(worker_count) {}
+
+  const size_t workers;
   std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
 
   Counter& AddCounter(const char* name, const char* help) {
@@ -80,6 +83,17 @@ struct Metrics::Series {
   ByLabel<Histogram, Enum> Histograms(const char* name, const char* help, const char* label,
                                       const std::vector<double>& buckets) {
     return {prometheus::BuildHistogram().Name(name).Help(help).Register(*registry), label, buckets};
+  }
+
+  // One series a worker.
+  template <typename Metric, typename Builder>
+  std::vector<Metric*> Workers(Builder builder, const char* name, const char* help) {
+    auto& family = builder.Name(name).Help(help).Register(*registry);
+    std::vector<Metric*> series;
+    for (size_t i = 0; i < workers; ++i) {
+      series.push_back(&family.Add({{"worker", std::to_string(i)}}));
+    }
+    return series;
   }
 
   std::array<std::array<Counter*, kCodes.size()>, Count<Method>()> requests = [this] {
@@ -140,6 +154,16 @@ struct Metrics::Series {
 
   Counter& device_faults = AddCounter(
       "semsam_device_faults_total", "Devices lost for good; the server drains and ends after one");
+
+  std::vector<Counter*> worker_busy =
+      Workers<Counter>(prometheus::BuildCounter(), "semsam_worker_busy_seconds_total",
+                       "What the model of a worker ran");
+  std::vector<Gauge*> worker_cache_bytes =
+      Workers<Gauge>(prometheus::BuildGauge(), "semsam_worker_cache_bytes",
+                     "Embeddings on the device of a worker");
+  ByLabel<Counter, Placement> placements = Counters<Placement>(
+      "semsam_image_placements_total",
+      "Images encoded or loaded: by the worker that their digest names, or by another", "outcome");
 
   std::array<std::pair<Gauge*, Gauge*>, Count<Bounded>()> bounded = [this] {
     std::array<std::pair<Gauge*, Gauge*>, Count<Bounded>()> table;
@@ -206,9 +230,22 @@ struct Metrics::Series {
   Gauge& draining = AddGauge("semsam_draining", "1 while it finishes what runs and takes no more");
 };
 
+namespace {
+
+// A gauge takes no negative increments.
+void Change(Gauge& gauge, double by) {
+  if (by < 0) {
+    gauge.Decrement(-by);
+  } else {
+    gauge.Increment(by);
+  }
+}
+
+}  // namespace
+
 std::string_view MethodName(Method method) { return LabelOf(method); }
 
-Metrics::Metrics(const MetricsInfo& info) : series_(std::make_unique<Series>()) {
+Metrics::Metrics(const MetricsInfo& info) : series_(std::make_unique<Series>(info.workers)) {
   prometheus::BuildGauge()
       .Name("semsam_build_info")
       .Help("Always 1; the version is the label")
@@ -251,9 +288,9 @@ void Metrics::SetQueueCapacity(Queue queue, int64_t entries, int64_t units) {
   series_->queue_unit_capacity[queue].Set(static_cast<double>(units));
 }
 
-void Metrics::SetQueueDepth(Queue queue, int64_t entries, int64_t units) {
-  series_->queue_entries[queue].Set(static_cast<double>(entries));
-  series_->queue_units[queue].Set(static_cast<double>(units));
+void Metrics::AddToQueueDepth(Queue queue, int64_t entries, int64_t units) {
+  Change(series_->queue_entries[queue], static_cast<double>(entries));
+  Change(series_->queue_units[queue], static_cast<double>(units));
 }
 
 void Metrics::RecordQueueWait(Queue queue, absl::Duration wait) {
@@ -269,6 +306,18 @@ void Metrics::RecordBatch(BatchKind kind, int64_t size) {
 }
 
 void Metrics::RecordDeviceFault() { series_->device_faults.Increment(); }
+
+void Metrics::RecordBusy(int worker, absl::Duration run) {
+  if (static_cast<size_t>(worker) >= series_->workers) return;
+  series_->worker_busy[worker]->Increment(std::max(0.0, absl::ToDoubleSeconds(run)));
+}
+
+void Metrics::SetWorkerCacheBytes(int worker, int64_t bytes) {
+  if (static_cast<size_t>(worker) >= series_->workers) return;
+  series_->worker_cache_bytes[worker]->Set(static_cast<double>(bytes));
+}
+
+void Metrics::RecordPlacement(Placement placement) { series_->placements[placement].Increment(); }
 
 void Metrics::RecordModelRetry(RetryCause cause) { series_->model_retries[cause].Increment(); }
 

@@ -69,6 +69,9 @@ enum class Stage {
 enum class BatchKind { kImages, kQueries, kTerms };
 // Why the model was asked once more.
 enum class RetryCause { kMemory, kFault };
+// Where an image was encoded or loaded: by the worker that its digest names, or by one that
+// had more time or room.
+enum class Placement { kHome, kSpilled };
 enum class LookupOutcome { kHit, kJoined, kMiss };
 // Where embeddings are kept below the device.
 enum class Tier { kHost, kDisk };
@@ -127,6 +130,7 @@ struct MetricsInfo {
   std::string model_digest;
   std::string device;
   bool trained = true;
+  int workers = 1;
 };
 
 // How a tier stands.
@@ -152,12 +156,17 @@ class Metrics {
   void RecordCancellation(CancelStage stage);
 
   void SetQueueCapacity(Queue queue, int64_t entries, int64_t units);
-  void SetQueueDepth(Queue queue, int64_t entries, int64_t units);
+  // By how much it changed: the queues of all workers add up.
+  void AddToQueueDepth(Queue queue, int64_t entries, int64_t units);
   void RecordQueueWait(Queue queue, absl::Duration wait);
   void RecordStage(Stage stage, absl::Duration duration);
   void RecordBatch(BatchKind kind, int64_t size);
   void RecordModelRetry(RetryCause cause);
   void RecordDeviceFault();
+  // `worker` is below MetricsInfo::workers; what comes of others is not counted.
+  void RecordBusy(int worker, absl::Duration run);
+  void SetWorkerCacheBytes(int worker, int64_t bytes);
+  void RecordPlacement(Placement placement);
 
   void SetCapacity(Bounded what, int64_t bound);
   void SetUsed(Bounded what, int64_t used);

@@ -46,13 +46,14 @@ ModelWorkerOptions WorkerOptions(const EngineOptions& options) {
 
 // Null without tiers.
 std::unique_ptr<TierWorker> MakeTierWorker(const EngineOptions& options, EmbeddingTiers tiers,
-                                           const Segmenter& segmenter, const Clock& clock,
-                                           Metrics& metrics, WorkQueueObserver& observer) {
+                                           const std::vector<Segmenter*>& models,
+                                           const Clock& clock, Metrics& metrics,
+                                           WorkQueueObserver& observer) {
   if (tiers.empty()) return nullptr;
   // A look belongs to a flight: it never overflows.
   return std::make_unique<TierWorker>(options.tiers, /*max_finds=*/options.max_queued_images,
-                                      options.retry_after, std::move(tiers), segmenter, clock,
-                                      metrics, &observer);
+                                      options.retry_after, std::move(tiers), models, clock, metrics,
+                                      &observer);
 }
 
 std::function<void(int64_t)> Reporter(Metrics& metrics, Bounded what) {
@@ -62,29 +63,25 @@ std::function<void(int64_t)> Reporter(Metrics& metrics, Bounded what) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const EngineOptions& options,
-                                                       Segmenter& segmenter,
+                                                       const std::vector<Segmenter*>& models,
                                                        const ImageStages& stages,
                                                        const Clock& clock, Metrics& metrics,
                                                        FaultListener* faults) {
-  SEMSAM_RETURN_IF_ERROR(options.Validate(segmenter.info().config));
-  SEMSAM_ASSIGN_OR_RETURN(EmbeddingTiers tiers, OpenTiers(options.tiers, segmenter.info().digest));
+  SEMSAM_RETURN_IF_ERROR(CheckModels(models));
+  const ModelInfo& info = models.front()->info();
+  SEMSAM_RETURN_IF_ERROR(options.Validate(info.config));
+  SEMSAM_ASSIGN_OR_RETURN(EmbeddingTiers tiers, OpenTiers(options.tiers, info.digest));
   return std::unique_ptr<Engine>(
-      new Engine(options, std::move(tiers), segmenter, stages, clock, metrics, faults));
+      new Engine(options, std::move(tiers), models, stages, clock, metrics, faults));
 }
 
-Engine::Engine(const EngineOptions& options, EmbeddingTiers tiers, Segmenter& segmenter,
-               const ImageStages& stages, const Clock& clock, Metrics& metrics,
-               FaultListener* faults)
+Engine::Engine(const EngineOptions& options, EmbeddingTiers tiers,
+               const std::vector<Segmenter*>& models, const ImageStages& stages, const Clock& clock,
+               Metrics& metrics, FaultListener* faults)
     : options_(options),
-      segmenter_(segmenter),
       stages_(stages),
       clock_(clock),
       metrics_(metrics),
-      worker_metrics_(metrics, {{Queue::kDecode, CancelStage::kDecodeQueue},
-                                {Queue::kLoad, CancelStage::kLoadQueue},
-                                {Queue::kEncode, CancelStage::kEncodeQueue},
-                                {Queue::kText, CancelStage::kTextQueue},
-                                {Queue::kBackground, CancelStage::kBackgroundQueue}}),
       cpu_metrics_(metrics, {{Queue::kMasks, CancelStage::kMaskQueue},
                              {Queue::kImages, CancelStage::kImageQueue}}),
       result_metrics_(metrics, {{Queue::kResults, CancelStage::kResultQueue}}),
@@ -97,6 +94,7 @@ Engine::Engine(const EngineOptions& options, EmbeddingTiers tiers, Segmenter& se
       requests_(options.requests, clock, Reporter(metrics, Bounded::kRecentRequests)),
       cache_(
           {.budget_bytes = options.cache_bytes,
+           .devices = static_cast<int>(models.size()),
            .max_flights = options.max_queued_images,
            .max_tenant_share = options.TenantShare(),
            .retry_after = options.retry_after},
@@ -104,7 +102,7 @@ Engine::Engine(const EngineOptions& options, EmbeddingTiers tiers, Segmenter& se
           tiers.empty() ? EmbeddingCache::EvictionSink()
                         : [this](std::shared_ptr<EmbeddingCache::Evicted>
                                      evicted) { tiers_->Demote(std::move(evicted)); }),
-      tiers_(MakeTierWorker(options, std::move(tiers), segmenter, clock, metrics, tier_metrics_)),
+      tiers_(MakeTierWorker(options, std::move(tiers), models, clock, metrics, tier_metrics_)),
       text_cache_(options.text_cache_bytes, &text_metrics_),
       upload_budget_(options.upload_buffer_bytes, Reporter(metrics, Bounded::kUploadBufferBytes),
                      options.tenants, &TenantQuota::max_upload_bytes),
@@ -114,7 +112,7 @@ Engine::Engine(const EngineOptions& options, EmbeddingTiers tiers, Segmenter& se
              .max_calls = options.max_segment_calls,
              .max_queries = options.max_segment_queries,
              .retry_after = options.retry_after,
-             .retry_when_full = [this] { return worker_.RetryAfter(ModelWorker::kDecode); },
+             .retry_when_full = [this] { return models_.RetryAfter(ModelWorker::kDecode); },
              .calls = Bounded::kSegmentCalls,
              .queries = Bounded::kSegmentQueries,
              .tenants = options.tenants,
@@ -126,7 +124,7 @@ Engine::Engine(const EngineOptions& options, EmbeddingTiers tiers, Segmenter& se
           {.what = "background",
            .max_calls = options.max_background_calls,
            .retry_after = options.retry_after,
-           .retry_when_full = [this] { return worker_.RetryAfter(ModelWorker::kBackground); },
+           .retry_when_full = [this] { return models_.RetryAfter(ModelWorker::kBackground); },
            .calls = Bounded::kBackgroundCalls,
            .tenants = options.tenants,
            .tenant_calls = &TenantQuota::max_background_calls,
@@ -134,17 +132,18 @@ Engine::Engine(const EngineOptions& options, EmbeddingTiers tiers, Segmenter& se
           metrics),
       interact_streams_(options.interact.max_streams, options.retry_after, metrics),
       cpu_(CpuOptions(options), clock, &cpu_metrics_, &result_metrics_),
-      resilient_(segmenter, options.retry_after, metrics),
-      worker_(WorkerOptions(options), resilient_, clock, metrics, &worker_metrics_, faults),
-      encoder_(segmenter, stages, cache_, tiers_.get(), cpu_, worker_, clock, metrics),
-      words_(segmenter.info(), text_cache_, worker_, clock, metrics, options.max_batch_texts) {
+      models_(WorkerOptions(options), options.spill_after, models, clock, metrics, faults),
+      encoder_(stages, cache_, tiers_.get(), cpu_, models_, clock, metrics),
+      words_(text_cache_, models_, clock, metrics, options.max_batch_texts) {
   PublishCapacities();
 }
 
 Engine::~Engine() { Shutdown(); }
 
 void Engine::PublishCapacities() {
-  metrics_.SetCapacity(Bounded::kCacheBytes, options_.cache_bytes);
+  // No overflow, however much each may hold.
+  metrics_.SetCapacity(Bounded::kCacheBytes,
+                       std::min(options_.cache_bytes, INT64_MAX / devices()) * devices());
   metrics_.SetCapacity(Bounded::kSessions, options_.sessions.max_sessions);
   metrics_.SetCapacity(Bounded::kRetainedImageBytes, options_.sessions.max_retained_bytes);
   metrics_.SetCapacity(Bounded::kUnlistedImages, options_.sessions.max_unlisted_images);
@@ -200,7 +199,7 @@ void Engine::Tick() {
   requests_.Sweep();
   cache_.DropDeadWaiters(clock_.Now());
   if (tiers_ != nullptr) tiers_->DropDead();
-  worker_.DropDead();
+  models_.DropDead();
   cpu_.DropDead();
   for (const std::shared_ptr<StreamCall>& call : Calls()) call->Wake();
   cache_.Trim();
@@ -223,9 +222,9 @@ void Engine::StartDrain() { Enter(Phase::kDraining); }
 
 void Engine::Shutdown(absl::Time store_until) {
   StartDrain();
-  // Once the model stands still no call reaches its masks any more, and those that
+  // Once the models stand still no call reaches its masks any more, and those that
   // did are known to the gate.
-  worker_.Shutdown();
+  models_.Shutdown();
   for (const std::shared_ptr<StreamCall>& call : Calls()) call->Abort(Draining());
   // What a look leads to is refused by the model and done by the pool.
   if (tiers_ != nullptr) tiers_->Shutdown(store_until);

@@ -1,10 +1,10 @@
 // The service without its protocol: sessions, uploads, and calls that segment and
-// label, over one model.
+// label, over one model on one device or several.
 //
 // Guarantees
 //   - Every completion callback runs exactly once, on any thread, the caller's own
 //     included.
-//   - The model runs on a thread of its own and pictures on a small pool: no call
+//   - The model runs on a thread of its own a device and pictures on a small pool: no call
 //     below blocks its caller for longer than a lock.
 //   - Every queue, cache and buffer is bounded (EngineOptions); what does not fit
 //     is refused before work is done for it, with a hint when to try again.
@@ -17,6 +17,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -45,9 +46,8 @@
 #include "server/pipeline/image_upload.h"
 #include "server/pipeline/interact_streams.h"
 #include "server/pipeline/metrics_observers.h"
-#include "server/pipeline/model_worker.h"
+#include "server/pipeline/model_pool.h"
 #include "server/pipeline/refresh_call.h"
-#include "server/pipeline/resilient_segmenter.h"
 #include "server/pipeline/segment_call.h"
 #include "server/pipeline/segment_types.h"
 #include "server/pipeline/tier_worker.h"
@@ -68,6 +68,9 @@ struct SegmentRequest {
   std::vector<UserPrompt> prompts;
   SegmentOptions options;
   LabelOptions labels;
+  // Of a warm-up: the device (below Engine::devices) that encodes the bytes of `image`, if
+  // it has room. Else the digest of the image chooses.
+  std::optional<int> device = std::nullopt;
 };
 
 struct VocabularyCallRequest {
@@ -105,10 +108,12 @@ class Engine {
 
   using UploadDone = absl::AnyInvocable<void(absl::StatusOr<UploadedImage>)>;
 
-  // `segmenter`, `stages`, `clock`, `metrics` and `faults` (may be null) outlive the engine.
-  // INVALID_ARGUMENT if an option is bad, or the directory of a tier cannot be used.
+  // `models`: the same one on each device. They, `stages`, `clock`, `metrics` and `faults`
+  // (may be null) outlive the engine.
+  // INVALID_ARGUMENT if an option is bad, the models are not the same, or the directory of
+  // a tier cannot be used.
   static absl::StatusOr<std::unique_ptr<Engine>> Create(const EngineOptions& options,
-                                                        Segmenter& segmenter,
+                                                        const std::vector<Segmenter*>& models,
                                                         const ImageStages& stages,
                                                         const Clock& clock, Metrics& metrics,
                                                         FaultListener* faults = nullptr);
@@ -175,14 +180,15 @@ class Engine {
   // idle embeddings are stored where the next process finds them.
   void Shutdown(absl::Time store_until = absl::InfinitePast());
 
-  const ModelInfo& model() const { return segmenter_.info(); }
+  const ModelInfo& model() const { return models_.info(); }
+  int devices() const { return models_.size(); }
   const EngineOptions& options() const { return options_; }
 
  private:
   struct UploadCall;
   struct AttachCall;
 
-  Engine(const EngineOptions& options, EmbeddingTiers tiers, Segmenter& segmenter,
+  Engine(const EngineOptions& options, EmbeddingTiers tiers, const std::vector<Segmenter*>& models,
          const ImageStages& stages, const Clock& clock, Metrics& metrics, FaultListener* faults);
 
   absl::Status CheckTakesSessions() const;
@@ -229,10 +235,10 @@ class Engine {
   absl::StatusOr<LabelPlan> Plan(const LabelOptions& labels);
   CallParts Parts();
   std::vector<std::shared_ptr<StreamCall>> Calls() const;
+  absl::Status CheckDevice(const SegmentRequest& request) const;
   void PublishCapacities();
 
   const EngineOptions options_;
-  Segmenter& segmenter_;
   const ImageStages& stages_;
   const Clock& clock_;
   Metrics& metrics_;
@@ -241,7 +247,6 @@ class Engine {
   std::atomic<Phase> phase_{Phase::kServing};
 
   // In order of construction: threads stop before what they use goes.
-  QueueMetrics worker_metrics_;
   QueueMetrics cpu_metrics_;
   QueueMetrics result_metrics_;
   QueueMetrics tier_metrics_;
@@ -260,8 +265,7 @@ class Engine {
   CallGate background_gate_;
   InteractStreams interact_streams_;
   CpuPool cpu_;
-  ResilientSegmenter resilient_;  // the model, as the worker calls it
-  ModelWorker worker_;
+  ModelPool models_;
   ImageEncoder encoder_;
   WordEncoder words_;
 };

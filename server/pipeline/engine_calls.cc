@@ -28,7 +28,7 @@ std::shared_ptr<const std::string> HoldBytes(std::string bytes, ByteBudget::Rese
 }  // namespace
 
 CallParts Engine::Parts() {
-  return {segmenter_, stages_, sessions_, cpu_, worker_, encoder_, words_, clock_, metrics_};
+  return {stages_, sessions_, cpu_, models_, encoder_, words_, clock_, metrics_};
 }
 
 absl::StatusOr<LabelPlan> Engine::Plan(const LabelOptions& labels) {
@@ -43,12 +43,20 @@ absl::Status Engine::CheckInlineImage(const std::string& bytes) const {
                       reason::kImageTooLarge);
 }
 
+absl::Status Engine::CheckDevice(const SegmentRequest& request) const {
+  if (!request.device.has_value()) return absl::OkStatus();
+  return *request.device >= 0 && *request.device < devices()
+             ? absl::OkStatus()
+             : InvalidField("device", absl::StrCat("there are ", devices()));
+}
+
 absl::StatusOr<Engine::Admitted> Engine::Admit(const SegmentRequest& request,
                                                const TenantId& tenant) {
   const ModelConfig& config = model().config;
   SEMSAM_RETURN_IF_ERROR(CheckNotDraining());
   SEMSAM_RETURN_IF_ERROR(ValidatePrompts(request.prompts, config, options_.prompts));
   SEMSAM_RETURN_IF_ERROR(ValidateOptions(request.options, config));
+  SEMSAM_RETURN_IF_ERROR(CheckDevice(request));
   StoredImage stored;
   std::vector<Prompt> prompts;
   if (const auto* reference = std::get_if<ImageReference>(&request.image)) {
@@ -87,7 +95,8 @@ std::shared_ptr<StreamHandle> Engine::Segment(SegmentRequest request, CallLimits
   SegmentCall::Task task{.session_id = reference != nullptr ? reference->session_id : "",
                          .prompts = std::move(request.prompts),
                          .options = std::move(request.options),
-                         .labels = std::move(admitted->labels)};
+                         .labels = std::move(admitted->labels),
+                         .device = request.device};
   // The call takes its place along; the gate finds the call through it.
   const uint64_t place = admitted->ticket.id();
   auto call = std::make_shared<SegmentCall>(Parts(), std::move(admitted->ticket), std::move(task),

@@ -65,6 +65,9 @@ absl::Status EngineOptions::Validate(const ModelConfig& config) const {
   if (max_encode_wait < absl::ZeroDuration()) {
     return InvalidField("max_encode_wait", "must not be negative");
   }
+  if (spill_after < absl::ZeroDuration()) {
+    return InvalidField("spill_after", "must not be negative");
+  }
   if (max_deadline < default_deadline) {
     return InvalidField("max_deadline", "must not be below default_deadline");
   }

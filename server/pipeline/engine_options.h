@@ -44,7 +44,7 @@ struct EngineOptions {
   // what one tenant may have, whatever its row says. 1: all.
   double max_tenant_share = 0.5;
 
-  int64_t cache_bytes = int64_t{4} << 30;            // embeddings on the device
+  int64_t cache_bytes = int64_t{4} << 30;            // embeddings on each device
   TierOptions tiers;                                 // where they go from there
   int64_t upload_buffer_bytes = int64_t{512} << 20;  // images being uploaded or sent along
   int64_t max_chunk_bytes = int64_t{256} << 10;      // of one upload message
@@ -56,6 +56,9 @@ struct EngineOptions {
   int64_t max_batch_images = 1;        // an encoder call
   // How long an image may wait behind clicks before it takes turns with them; 0: no bound.
   absl::Duration max_encode_wait = absl::Seconds(10);
+  // With several devices: how much longer than on the least busy one an image may wait for
+  // its own before it goes there.
+  absl::Duration spill_after = absl::Milliseconds(100);
   int cpu_threads = 2;  // reading images, finishing masks
 
   WordLimits words;

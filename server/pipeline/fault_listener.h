@@ -1,4 +1,4 @@
-// Who must know that the device is lost.
+// Who must know that a device is lost.
 #ifndef SEMSAM_SERVER_PIPELINE_FAULT_LISTENER_H_
 #define SEMSAM_SERVER_PIPELINE_FAULT_LISTENER_H_
 
@@ -10,8 +10,8 @@ class FaultListener {
  public:
   virtual ~FaultListener() = default;
 
-  // No call of the model will succeed any more in this process. Runs once a worker, on
-  // its thread; must be quick and must not wait for it.
+  // No call of the model will succeed any more on this device. Runs once a worker, on its
+  // thread; must be quick and must not wait for it. Workers of other devices go on.
   virtual void OnDeviceFault(const absl::Status& why) = 0;
 };
 

@@ -82,23 +82,22 @@ GenerateCall::GenerateCall(const CallParts& parts, CallGate::Ticket ticket, Task
 void GenerateCall::Start() {
   EncodeWords(task_.labels.tables(), sink_.on_progress, summary_.timings, [this] {
     EncodeImage(task_.image, task_.image_id, ImageEncoder::Thread::kAny, summary_.timings,
-                [this](std::shared_ptr<const Embedding> embedding) {
+                [this](PlacedEmbedding image) {
                   summary_.timings.decode_queue = absl::ZeroDuration();
                   summary_.timings.decode = absl::ZeroDuration();
                   summary_.timings.postprocess = absl::ZeroDuration();
-                  embedding_ = std::move(embedding);
+                  image_ = std::move(image);
                   if (points_.size() < kPointsWorthProjecting) return SubmitChunk();
-                  Project(embedding_);
+                  Project();
                 });
   });
 }
 
-void GenerateCall::Project(std::shared_ptr<const Embedding> embedding) {
-  OnModel([this, embedding = std::move(embedding)](Segmenter& segmenter,
-                                                   absl::Duration queued) mutable {
+void GenerateCall::Project() {
+  OnModel(*image_.worker, [this](Segmenter& segmenter, absl::Duration queued) {
     const absl::Time start = Now();
-    absl::StatusOr<std::shared_ptr<const Embedding>> projected = segmenter.ProjectValues(embedding);
-    embedding.reset();
+    absl::StatusOr<std::shared_ptr<const Embedding>> projected =
+        segmenter.ProjectValues(image_.embedding);
     *summary_.timings.decode_queue += queued;
     *summary_.timings.decode += Now() - start;
     // It only saves time: without the memory the chunks run as they are.
@@ -107,21 +106,22 @@ void GenerateCall::Project(std::shared_ptr<const Embedding> embedding) {
     }
     const int64_t bytes = GenerateBytes(parts().config(), task_.image.geometry, task_.options);
     if (projected.ok() && task_.memory->GrowTo(bytes + (*projected)->size_bytes())) {
-      embedding_ = *std::move(projected);
+      image_.embedding = *std::move(projected);
     }
     SubmitChunk();
   });
 }
 
 void GenerateCall::SubmitChunk() {
-  OnModel([this](Segmenter& segmenter, absl::Duration queued) { DecodeChunk(segmenter, queued); });
+  OnModel(*image_.worker,
+          [this](Segmenter& segmenter, absl::Duration queued) { DecodeChunk(segmenter, queued); });
 }
 
 void GenerateCall::DecodeChunk(Segmenter& segmenter, absl::Duration queued) {
   const size_t count =
       std::min(static_cast<size_t>(task_.options.chunk()), points_.size() - next_point_);
   const auto first = points_.begin() + static_cast<int64_t>(next_point_);
-  DecodeRequest request{.embedding = embedding_,
+  DecodeRequest request{.embedding = image_.embedding,
                         .prompts = {first, first + static_cast<int64_t>(count)},
                         .levels = levels_,
                         .joint_attention = task_.options.joint_attention};
@@ -135,7 +135,7 @@ void GenerateCall::DecodeChunk(Segmenter& segmenter, absl::Duration queued) {
   *summary_.timings.decode += took;
   results.resize(1, absl::InternalError("the model left out a result"));
   if (!results.front().ok()) return Finish(results.front().status());
-  if (next_point_ + count == points_.size()) embedding_.reset();
+  if (next_point_ + count == points_.size()) image_.embedding.reset();
   auto result = std::make_shared<const DecodeResult>(*std::move(results.front()));
   OnCpuPool(CpuPool::kResults, [this, result, count] { JudgeChunk(*result, count); });
 }
@@ -238,7 +238,7 @@ absl::StatusOr<SegmentMask> GenerateCall::MakeMask(const MaskRecord& record) {
 
 void GenerateCall::OnEnd(absl::Status status) {
   summary_.image_size = task_.image.geometry.original;
-  embedding_.reset();
+  image_ = {};
   records_.clear();
   queries_.clear();
   generator_ = MaskGenerator(GeneratorOptions(task_.options), task_.image.geometry);

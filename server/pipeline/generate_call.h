@@ -96,7 +96,7 @@ class GenerateCall final : public StreamCall {
   void Start();
 
  private:
-  void Project(std::shared_ptr<const Embedding> embedding);
+  void Project();
   void SubmitChunk();
   void DecodeChunk(Segmenter& segmenter, absl::Duration queued);
   void JudgeChunk(const DecodeResult& result, size_t points);
@@ -115,7 +115,7 @@ class GenerateCall final : public StreamCall {
   GenerateSink sink_;
 
   // Of whoever carries the call on.
-  std::shared_ptr<const Embedding> embedding_;
+  PlacedEmbedding image_;
   size_t next_point_ = 0;
   MaskGenerator generator_;
   // Of the candidates that passed, if the model can label: MaskRecord::query.

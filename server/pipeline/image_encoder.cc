@@ -28,16 +28,14 @@ void CopyStages(const StageTimings& from, StageTimings& to) {
 
 }  // namespace
 
-ImageEncoder::ImageEncoder(const Segmenter& segmenter, const ImageStages& stages,
-                           EmbeddingCache& cache, TierWorker* tiers, CpuPool& cpu,
-                           ModelWorker& worker, const Clock& clock, Metrics& metrics)
-    : segmenter_(segmenter),
-      preprocessing_(PreprocessingKey(segmenter.info().config)),
+ImageEncoder::ImageEncoder(const ImageStages& stages, EmbeddingCache& cache, TierWorker* tiers,
+                           CpuPool& cpu, ModelPool& models, const Clock& clock, Metrics& metrics)
+    : preprocessing_(PreprocessingKey(models.info().config)),
       stages_(stages),
       cache_(cache),
       tiers_(tiers),
       cpu_(cpu),
-      worker_(worker),
+      models_(models),
       clock_(clock),
       metrics_(metrics) {}
 
@@ -50,7 +48,7 @@ absl::StatusOr<ImageSource> ImageEncoder::Identify(std::shared_ptr<const std::st
 void ImageEncoder::Ensure(const ImageSource& source, const CallLimits& limits, Thread thread,
                           StageTimings& timings, EmbeddingCache::Callback done) {
   const EmbeddingKey key{.tenant = limits.tenant,
-                         .model_digest = segmenter_.info().digest,
+                         .model_digest = models_.info().digest,
                          .preprocessing = preprocessing_,
                          .network_size = source.geometry.network,
                          .image_sha256 = source.sha256};
@@ -61,7 +59,8 @@ void ImageEncoder::Ensure(const ImageSource& source, const CallLimits& limits, T
   std::unique_ptr<EmbeddingCache::Flight> flight = cache_.Get(
       key,
       {.lead = source.bytes != nullptr || ask_tiers,
-       .embedding_bytes = segmenter_.EmbeddingBytes(source.geometry.network),
+       .embedding_bytes = models_.any().EmbeddingBytes(source.geometry.network),
+       .device = source.device.value_or(models_.DeviceFor(source.sha256)),
        .image = source.bytes},
       [limits](absl::Time now) { return limits.Check(now); },
       [this, stages, &timings,
@@ -69,26 +68,40 @@ void ImageEncoder::Ensure(const ImageSource& source, const CallLimits& limits, T
         if (found.ok() && found->lookup == CacheLookup::kMiss) CopyStages(*stages, timings);
         if (ErrorReason(found.status()) == reason::kQueueFull) {
           found = Overloaded(reason::kQueueFull, std::string(found.status().message()),
-                             worker_.RetryAfter(ModelWorker::kEncode));
+                             models_.RetryAfter(ModelWorker::kEncode));
         }
         done(std::move(found));
       });
   if (flight == nullptr) return;
-  const auto making = std::make_shared<Making>(Making{.flight = std::move(flight),
-                                                      .key = key,
-                                                      .geometry = source.geometry,
-                                                      .timings = std::move(stages)});
+  const SharedMaking making = Begin(std::move(flight), key, source, std::move(stages));
   // Whoever joins until the tiers have answered may have more time than this caller: an
   // encode after them is not judged.
   if (ask_tiers) return AskTiers(making);
   // The picture is not even read where its encode would be too late.
-  if (absl::Status late = worker_.CheckEncodeDeadline(limits.tenant, limits.deadline); !late.ok()) {
+  if (absl::Status late = making->worker.CheckEncodeDeadline(limits.tenant, limits.deadline);
+      !late.ok()) {
     making->flight->Finish(std::move(late));
   } else if (thread == Thread::kCpuPool) {
     Prepare(making);
   } else {
     SubmitPrepare(making);
   }
+}
+
+ImageEncoder::SharedMaking ImageEncoder::Begin(std::unique_ptr<EmbeddingCache::Flight> flight,
+                                               const EmbeddingKey& key, const ImageSource& source,
+                                               std::shared_ptr<StageTimings> timings) {
+  const int device = flight->device();
+  if (!source.device.has_value()) {
+    metrics_.RecordPlacement(device == models_.HomeOf(source.sha256) ? Placement::kHome
+                                                                     : Placement::kSpilled);
+  }
+  return std::make_shared<Making>(Making{.flight = std::move(flight),
+                                         .place = models_.TakePlace(device),
+                                         .worker = models_.At(device),
+                                         .key = key,
+                                         .geometry = source.geometry,
+                                         .timings = std::move(timings)});
 }
 
 void ImageEncoder::AskTiers(const SharedMaking& making) {
@@ -107,7 +120,7 @@ void ImageEncoder::AskTiers(const SharedMaking& making) {
 }
 
 void ImageEncoder::Load(const SharedMaking& making, TierWorker::Found found) {
-  worker_.RunChunk(
+  making->worker.RunChunk(
       ModelWorker::kLoad,
       {.tenant = making->key.tenant,
        .check = [making](absl::Time now) { return making->flight->Check(now); },
@@ -147,16 +160,17 @@ void ImageEncoder::Prepare(const SharedMaking& making) {
     making->flight->Finish(std::move(image).status());
     return;
   }
-  worker_.Encode({.image = *std::move(image),
-                  .tenant = making->key.tenant,
-                  .check = [making](absl::Time now) { return making->flight->Check(now); },
-                  .done =
-                      [making](absl::StatusOr<std::shared_ptr<const Embedding>> embedding,
-                               const ModelWorker::Times& times) {
-                        making->timings->encode_queue = times.queue;
-                        making->timings->encode = times.run;
-                        making->flight->Finish(std::move(embedding));
-                      }});
+  making->worker.Encode({.image = *std::move(image),
+                         .tenant = making->key.tenant,
+                         .check = [making](absl::Time now) { return making->flight->Check(now); },
+                         .done =
+                             [making](absl::StatusOr<std::shared_ptr<const Embedding>> embedding,
+                                      const ModelWorker::Times& times) {
+                               making->timings->encode_queue = times.queue;
+                               making->timings->encode = times.run;
+                               making->place.reset();
+                               making->flight->Finish(std::move(embedding));
+                             }});
 }
 
 absl::StatusOr<Rgb8Image> ImageEncoder::ReadImage(Making& making) const {

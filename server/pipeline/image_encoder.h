@@ -2,12 +2,15 @@
 //
 // However many callers need the same image at once, it is encoded once. An embedding
 // that was evicted is loaded from the first tier below the device that has it, and is
-// else made again, as long as any of the callers has the bytes at hand. Between all of
-// these steps a flight ends that nobody waits for any more. Thread-safe.
+// else made again, as long as any of the callers has the bytes at hand. Both are done by
+// the worker that ModelPool::DeviceFor names, or, where its device has no room, by one
+// that has. Between all of these steps a flight ends that nobody waits for any more.
+// Thread-safe.
 #ifndef SEMSAM_SERVER_PIPELINE_IMAGE_ENCODER_H_
 #define SEMSAM_SERVER_PIPELINE_IMAGE_ENCODER_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -20,7 +23,7 @@
 #include "server/metrics/metrics.h"
 #include "server/pipeline/cpu_pool.h"
 #include "server/pipeline/image_stages.h"
-#include "server/pipeline/model_worker.h"
+#include "server/pipeline/model_pool.h"
 #include "server/pipeline/segment_types.h"
 #include "server/pipeline/tier_worker.h"
 
@@ -30,6 +33,8 @@ struct ImageSource {
   std::string sha256;                        // hex, of the bytes
   ImageGeometry geometry;                    // px
   std::shared_ptr<const std::string> bytes;  // null: no longer held
+  // Where to encode it in place of where the pool would.
+  std::optional<int> device = std::nullopt;
 };
 
 // Where an image of a session comes from; takes the digest and the bytes along.
@@ -44,9 +49,8 @@ class ImageEncoder {
   enum class Thread { kAny, kCpuPool };
 
   // Everything outlives the encoder; `tiers` is null where there are none.
-  ImageEncoder(const Segmenter& segmenter, const ImageStages& stages, EmbeddingCache& cache,
-               TierWorker* tiers, CpuPool& cpu, ModelWorker& worker, const Clock& clock,
-               Metrics& metrics);
+  ImageEncoder(const ImageStages& stages, EmbeddingCache& cache, TierWorker* tiers, CpuPool& cpu,
+               ModelPool& models, const Clock& clock, Metrics& metrics);
 
   // Digest and sizes of an image. Reads every byte: call it on the CPU pool.
   absl::StatusOr<ImageSource> Identify(std::shared_ptr<const std::string> bytes) const;
@@ -64,6 +68,8 @@ class ImageEncoder {
   // An embedding being made.
   struct Making {
     std::unique_ptr<EmbeddingCache::Flight> flight;
+    ModelPool::Place place;
+    ModelWorker& worker;
     EmbeddingKey key;
     ImageGeometry geometry;
     // Complete when the flight is finished.
@@ -71,6 +77,9 @@ class ImageEncoder {
   };
   using SharedMaking = std::shared_ptr<Making>;
 
+  // The embedding will be made on the device of `flight`.
+  SharedMaking Begin(std::unique_ptr<EmbeddingCache::Flight> flight, const EmbeddingKey& key,
+                     const ImageSource& source, std::shared_ptr<StageTimings> timings);
   void AskTiers(const SharedMaking& making);
   void Load(const SharedMaking& making, TierWorker::Found found);
   void RunLoad(const SharedMaking& making, const TierWorker::Found& found, Segmenter& segmenter);
@@ -79,13 +88,12 @@ class ImageEncoder {
   void Prepare(const SharedMaking& making);
   absl::StatusOr<Rgb8Image> ReadImage(Making& making) const;
 
-  const Segmenter& segmenter_;
   const std::string preprocessing_;
   const ImageStages& stages_;
   EmbeddingCache& cache_;
   TierWorker* const tiers_;
   CpuPool& cpu_;
-  ModelWorker& worker_;
+  ModelPool& models_;
   const Clock& clock_;
   Metrics& metrics_;
 };

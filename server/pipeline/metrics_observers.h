@@ -23,10 +23,13 @@ class QueueMetrics final : public WorkQueueObserver {
 
   // `classes` in the order of the queue's.
   QueueMetrics(Metrics& metrics, std::vector<ClassNames> classes)
-      : metrics_(metrics), classes_(std::move(classes)) {}
+      : metrics_(metrics), classes_(std::move(classes)), last_(classes_.size()) {}
 
   void OnDepth(int work_class, int64_t entries, int64_t units) override {
-    metrics_.SetQueueDepth(classes_[work_class].queue, entries, units);
+    Depth& last = last_[work_class];
+    metrics_.AddToQueueDepth(classes_[work_class].queue, entries - last.entries,
+                             units - last.units);
+    last = {entries, units};
   }
   void OnTaken(int work_class, absl::Duration wait) override {
     metrics_.RecordQueueWait(classes_[work_class].queue, wait);
@@ -38,8 +41,15 @@ class QueueMetrics final : public WorkQueueObserver {
   }
 
  private:
+  struct Depth {
+    int64_t entries = 0;
+    int64_t units = 0;
+  };
+
   Metrics& metrics_;
   const std::vector<ClassNames> classes_;
+  // What was reported: several queues may add up to one depth. Under the queue's lock.
+  std::vector<Depth> last_;
 };
 
 inline LookupOutcome OutcomeOf(CacheLookup lookup) {
@@ -63,6 +73,9 @@ class CacheMetrics final : public EmbeddingCacheObserver {
   void OnSize(int64_t bytes, int64_t entries) override {
     metrics_.SetUsed(Bounded::kCacheBytes, bytes);
     metrics_.SetCacheEntries(entries);
+  }
+  void OnDeviceSize(int device, int64_t bytes) override {
+    metrics_.SetWorkerCacheBytes(device, bytes);
   }
 
  private:

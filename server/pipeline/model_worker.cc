@@ -41,10 +41,11 @@ uint64_t ShapeKey(ImageSize padded) {
 
 }  // namespace
 
-ModelWorker::ModelWorker(const ModelWorkerOptions& options, ResilientSegmenter& segmenter,
-                         const Clock& clock, Metrics& metrics, WorkQueueObserver* observer,
-                         FaultListener* faults)
-    : segmenter_(segmenter),
+ModelWorker::ModelWorker(const ModelWorkerOptions& options, int number,
+                         ResilientSegmenter& segmenter, const Clock& clock, Metrics& metrics,
+                         WorkQueueObserver* observer, FaultListener* faults)
+    : number_(number),
+      segmenter_(segmenter),
       clock_(clock),
       metrics_(metrics),
       faults_(faults),
@@ -94,15 +95,18 @@ void ModelWorker::Submit(WorkClass work_class, int64_t units, uint64_t batch_key
 }
 
 void ModelWorker::Shutdown() {
-  queue_.Close(TaskQueue::CloseMode::kReject);
+  Close();
   if (thread_.joinable()) thread_.join();
 }
 
 void ModelWorker::Work() {
   while (std::optional<TaskQueue::Batch> batch = queue_.TakeBatch()) {
-    estimate_.Started(batch->work_class, batch->units, clock_.Now());
+    const absl::Time start = clock_.Now();
+    estimate_.Started(batch->work_class, batch->units, start);
     Run(*std::move(batch));
-    estimate_.Finished(clock_.Now());  // of a chunk
+    const absl::Time end = clock_.Now();
+    estimate_.Finished(end);  // of a chunk
+    metrics_.RecordBusy(number_, end - start);
     if (const absl::Status fault = segmenter_.fault(); !fault.ok()) return Stop(fault);
   }
 }

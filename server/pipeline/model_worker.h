@@ -1,4 +1,4 @@
-// The one thread that calls the model, and the bounded queue in front of it.
+// The one thread that calls the model of a device, and the bounded queue in front of it.
 //
 // Guarantees
 //   - The Segmenter is called from this thread alone, one call at a time, and
@@ -92,9 +92,11 @@ class ModelWorker {
     absl::AnyInvocable<void(absl::Status why)> drop;
   };
 
-  // Everything passed by reference outlives the worker; `observer` and `faults` may be null.
-  ModelWorker(const ModelWorkerOptions& options, ResilientSegmenter& segmenter, const Clock& clock,
-              Metrics& metrics, WorkQueueObserver* observer, FaultListener* faults);
+  // `number`: among the workers of the server, from 0. Everything passed by reference
+  // outlives the worker; `observer` and `faults` may be null.
+  ModelWorker(const ModelWorkerOptions& options, int number, ResilientSegmenter& segmenter,
+              const Clock& clock, Metrics& metrics, WorkQueueObserver* observer,
+              FaultListener* faults);
   ~ModelWorker();
 
   void Decode(DecodeJob job);
@@ -111,8 +113,18 @@ class ModelWorker {
   // How long a caller should stay away who found too much under way before the model.
   absl::Duration RetryAfter(WorkClass work_class) const { return queue_.RetryAfter(work_class); }
 
+  // How long words would wait, at best, if they came now; and an image, behind `images`
+  // that run, are queued, or are about to come. Nothing as long as too few runs were seen.
+  absl::Duration TextWait() const { return queue_.Wait(kText); }
+  absl::Duration ImageWait(int64_t images) const { return queue_.WaitBehind(kEncode, images); }
+  // Jobs of all classes.
+  int64_t queued() const { return queue_.entries(); }
+
   // Drops jobs that nobody waits for.
   void DropDead() { queue_.DropDead(); }
+
+  // Refuses jobs from now on, and drops those that wait.
+  void Close() { queue_.Close(TaskQueue::CloseMode::kReject); }
 
   // Lets the running batch finish, drops the rest and joins the thread.
   void Shutdown();
@@ -131,6 +143,7 @@ class ModelWorker {
   void RunEncode(TaskQueue::Batch batch);
   void Stop(const absl::Status& fault);
 
+  const int number_;
   ResilientSegmenter& segmenter_;
   const Clock& clock_;
   Metrics& metrics_;

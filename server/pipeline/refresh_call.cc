@@ -51,7 +51,7 @@ absl::Status RefreshCall::ScoreAll() {
     const size_t count = std::min(kMasksAtATime, task_.masks - first);
     const auto queries = absl::MakeConstSpan(task_.queries).subspan(first * dim, count * dim);
     SEMSAM_ASSIGN_OR_RETURN(std::vector<MaskLabels> labels,
-                            LabelMasks(parts_.segmenter, task_.labels, queries, count));
+                            LabelMasks(parts_.models.any(), task_.labels, queries, count));
     for (const MaskLabels& mask : labels) bytes += mask.size_bytes();
     if (bytes > task_.max_answer_bytes) {
       return ErrorWithReason(absl::StatusCode::kResourceExhausted, reason::kLimitExceeded,

@@ -55,6 +55,7 @@ void SegmentCall::ReadInlineImage(std::shared_ptr<const std::string> bytes) {
   absl::StatusOr<ImageSource> image = parts().encoder.Identify(std::move(bytes));
   if (!image.ok()) return Finish(NameImageField(std::move(image).status(), "image_bytes"));
   image_ = *std::move(image);
+  image_.device = task_.device;
   absl::StatusOr<std::vector<Prompt>> prompts =
       ToModelPrompts(task_.prompts, image_.geometry.original, parts().config());
   if (!prompts.ok()) return Finish(std::move(prompts).status());
@@ -67,15 +68,14 @@ void SegmentCall::Prepare(ImageEncoder::Thread thread) {
   // New words end on the model's thread.
   if (task_.labels.wanted()) thread = ImageEncoder::Thread::kAny;
   EncodeWords(task_.labels.tables(), sink_.on_progress, summary_.timings, [this, thread] {
-    EncodeImage(
-        image_, image_id_, thread, summary_.timings,
-        [this](std::shared_ptr<const Embedding> embedding) { Decode(std::move(embedding)); });
+    EncodeImage(image_, image_id_, thread, summary_.timings,
+                [this](PlacedEmbedding image) { Decode(std::move(image)); });
   });
 }
 
-void SegmentCall::Decode(std::shared_ptr<const Embedding> embedding) {
-  parts().worker.Decode(
-      {.request = {.embedding = std::move(embedding),
+void SegmentCall::Decode(PlacedEmbedding image) {
+  image.worker->Decode(
+      {.request = {.embedding = std::move(image.embedding),
                    .prompts = std::move(prompts_),
                    .levels = levels_,
                    .joint_attention = task_.options.joint_attention},

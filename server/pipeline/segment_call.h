@@ -49,6 +49,7 @@ class SegmentCall final : public StreamCall {
     std::vector<UserPrompt> prompts;
     SegmentOptions options;
     LabelPlan labels;
+    std::optional<int> device = std::nullopt;  // see ImageSource; for StartWithBytes
   };
 
   SegmentCall(const CallParts& parts, CallGate::Ticket ticket, Task task, CallLimits limits,
@@ -71,7 +72,7 @@ class SegmentCall final : public StreamCall {
   }
   void ReadInlineImage(std::shared_ptr<const std::string> bytes);
   void Prepare(ImageEncoder::Thread thread);
-  void Decode(std::shared_ptr<const Embedding> embedding);
+  void Decode(PlacedEmbedding image);
   void OnDecoded(absl::StatusOr<DecodeResult> result, const ModelWorker::Times& times);
 
   bool Exhausted() const override {

@@ -33,8 +33,9 @@ void StreamCall::OnCpuPool(CpuPool::JobClass job_class, absl::AnyInvocable<void(
        .drop = [self = shared_from_this()](absl::Status why) { self->Finish(std::move(why)); }});
 }
 
-void StreamCall::OnModel(absl::AnyInvocable<void(Segmenter&, absl::Duration queued)> work) {
-  parts_.worker.RunChunk(
+void StreamCall::OnModel(ModelWorker& worker,
+                         absl::AnyInvocable<void(Segmenter&, absl::Duration queued)> work) {
+  worker.RunChunk(
       ModelWorker::kBackground,
       {.tenant = limits_.tenant,
        .check = [limits = limits_](absl::Time now) { return limits.Check(now); },
@@ -63,14 +64,16 @@ void StreamCall::EncodeWords(absl::Span<WordTable* const> tables, const Progress
 
 void StreamCall::EncodeImage(ImageSource& image, const std::string& image_id,
                              ImageEncoder::Thread thread, StageTimings& timings,
-                             absl::AnyInvocable<void(std::shared_ptr<const Embedding>)> next) {
+                             absl::AnyInvocable<void(PlacedEmbedding)> next) {
   const ImageSource source = image;
   image.bytes = nullptr;
   parts_.encoder.Ensure(
       source, limits_, thread, timings,
       [self = shared_from_this(), image_id, sha256 = source.sha256,
        next = std::move(next)](absl::StatusOr<EmbeddingCache::Found> found) mutable {
-        if (found.ok()) return next(std::move(found->embedding));
+        if (found.ok()) {
+          return next({std::move(found->embedding), &self->parts_.models.At(found->device)});
+        }
         const bool lost = absl::IsNotFound(found.status());
         self->Finish(lost ? ImageNotFound(image_id, sha256)
                           : NameImageField(std::move(found).status(), "image_bytes"));
@@ -83,7 +86,7 @@ absl::Status StreamCall::LabelAndRetain(const LabelPlan& plan, const std::string
   if (plan.wanted()) {
     const absl::Time start = Now();
     SEMSAM_ASSIGN_OR_RETURN(std::vector<MaskLabels> labels,
-                            LabelMasks(parts_.segmenter, plan, query, /*masks=*/1));
+                            LabelMasks(parts_.models.any(), plan, query, /*masks=*/1));
     mask.labels = std::move(labels.front());
     const absl::Duration took = Now() - start;
     *timings.words += took;

@@ -35,7 +35,7 @@
 #include "server/pipeline/image_encoder.h"
 #include "server/pipeline/image_stages.h"
 #include "server/pipeline/labels.h"
-#include "server/pipeline/model_worker.h"
+#include "server/pipeline/model_pool.h"
 #include "server/pipeline/segment_types.h"
 #include "server/pipeline/word_encoder.h"
 
@@ -56,17 +56,16 @@ using ProgressSink = std::function<void(const CallProgress&)>;
 
 // What every call works with; outlives the calls that are under way.
 struct CallParts {
-  const Segmenter& segmenter;  // for what may be called on any thread
   const ImageStages& stages;
   SessionStore& sessions;
   CpuPool& cpu;
-  ModelWorker& worker;
+  ModelPool& models;
   ImageEncoder& encoder;
   WordEncoder& words;
   const Clock& clock;
   Metrics& metrics;
 
-  const ModelConfig& config() const { return segmenter.info().config; }
+  const ModelConfig& config() const { return models.info().config; }
 };
 
 class StreamCall : public StreamHandle, public std::enable_shared_from_this<StreamCall> {
@@ -95,15 +94,15 @@ class StreamCall : public StreamHandle, public std::enable_shared_from_this<Stre
   // hands it on and must be the last thing that the carrier does.
   void SubmitSteps();
   void OnCpuPool(CpuPool::JobClass job_class, absl::AnyInvocable<void()> work);
-  void OnModel(absl::AnyInvocable<void(Segmenter&, absl::Duration queued)> work);
+  void OnModel(ModelWorker& worker,
+               absl::AnyInvocable<void(Segmenter&, absl::Duration queued)> work);
   // Turns `tables` into embeddings, then goes on with `next`.
   void EncodeWords(absl::Span<WordTable* const> tables, const ProgressSink& on_progress,
                    StageTimings& timings, absl::AnyInvocable<void()> next);
   // Gets the embedding of an image and goes on with `next`. An image that is not
   // held is ImageNotFound if it has an id. `image` gives its bytes away.
   void EncodeImage(ImageSource& image, const std::string& image_id, ImageEncoder::Thread thread,
-                   StageTimings& timings,
-                   absl::AnyInvocable<void(std::shared_ptr<const Embedding>)> next);
+                   StageTimings& timings, absl::AnyInvocable<void(PlacedEmbedding)> next);
   void Finish(absl::Status status);
 
   // OK while the answer is wanted.

@@ -61,11 +61,11 @@ absl::StatusOr<EmbeddingTiers> OpenTiers(const TierOptions& options,
 }
 
 TierWorker::TierWorker(const TierOptions& options, int64_t max_finds, absl::Duration retry_after,
-                       EmbeddingTiers tiers, const Segmenter& segmenter, const Clock& clock,
-                       Metrics& metrics, WorkQueueObserver* observer)
+                       EmbeddingTiers tiers, const std::vector<Segmenter*>& models,
+                       const Clock& clock, Metrics& metrics, WorkQueueObserver* observer)
     : options_(options),
       tiers_(std::move(tiers)),
-      segmenter_(segmenter),
+      models_(models),
       clock_(clock),
       metrics_(metrics),
       quiet_until_(tiers_.size(), absl::InfinitePast()),
@@ -184,7 +184,8 @@ Demotion TierWorker::Store(std::shared_ptr<EmbeddingCache::Evicted> evicted, Whi
   }
   if (lacking.empty()) return Demotion::kHeld;
   const absl::Time start = clock_.Now();
-  absl::StatusOr<StoredEmbedding> stored = segmenter_.Store(*embedding, options_.storage);
+  absl::StatusOr<StoredEmbedding> stored =
+      models_[evicted->device()]->Store(*embedding, options_.storage);
   // The device's memory is free from here on, however long a disk takes.
   embedding.reset();
   evicted.reset();

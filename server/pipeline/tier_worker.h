@@ -56,11 +56,12 @@ class TierWorker {
     absl::AnyInvocable<void(absl::StatusOr<Found>)> done;
   };
 
-  // `max_finds`: looks that wait. Everything passed by reference outlives this;
-  // `observer` (of classes "find" and "demote") may be null.
+  // `max_finds`: looks that wait. `models`: what is on a device, its model can store.
+  // Everything passed by reference or pointer outlives this; `observer` (of classes "find"
+  // and "demote") may be null.
   TierWorker(const TierOptions& options, int64_t max_finds, absl::Duration retry_after,
-             EmbeddingTiers tiers, const Segmenter& segmenter, const Clock& clock, Metrics& metrics,
-             WorkQueueObserver* observer);
+             EmbeddingTiers tiers, const std::vector<Segmenter*>& models, const Clock& clock,
+             Metrics& metrics, WorkQueueObserver* observer);
   ~TierWorker();
 
   void Find(FindJob job);
@@ -97,7 +98,7 @@ class TierWorker {
 
   const TierOptions options_;
   const EmbeddingTiers tiers_;
-  const Segmenter& segmenter_;
+  const std::vector<Segmenter*> models_;
   const Clock& clock_;
   Metrics& metrics_;
   // When `on_error` may be told of a tier again; the tier thread's.

@@ -22,13 +22,13 @@ void VocabularyCall::Start() {
   }
   EncodeWords(tables, sink_.on_progress, summary_.timings, [this] {
     EncodeImage(task_.image, task_.image_id, ImageEncoder::Thread::kAny, summary_.timings,
-                [this](std::shared_ptr<const Embedding> embedding) { Run(std::move(embedding)); });
+                [this](PlacedEmbedding image) { Run(std::move(image)); });
   });
 }
 
-void VocabularyCall::Run(std::shared_ptr<const Embedding> embedding) {
-  OnModel([this, embedding = std::move(embedding)](Segmenter& segmenter,
-                                                   absl::Duration queued) mutable {
+void VocabularyCall::Run(PlacedEmbedding image) {
+  OnModel(*image.worker, [this, embedding = std::move(image.embedding)](
+                             Segmenter& segmenter, absl::Duration queued) mutable {
     const VocabularyWords& words = task_.words;
     VocabularyRequest request{.embedding = std::move(embedding),
                               .object_text = words.things.embeddings,

@@ -72,7 +72,7 @@ class VocabularyCall final : public StreamCall {
   void Start();
 
  private:
-  void Run(std::shared_ptr<const Embedding> embedding);
+  void Run(PlacedEmbedding image);
   void OnResult(absl::StatusOr<VocabularyResult> result);
   void Infer();
   absl::Status InferAnswer();

@@ -29,23 +29,22 @@ struct WordEncoder::Run {
   }
 };
 
-WordEncoder::WordEncoder(const ModelInfo& model, TextCache& cache, ModelWorker& worker,
-                         const Clock& clock, Metrics& metrics, int64_t max_batch_texts)
-    : model_(model),
-      cache_(cache),
-      worker_(worker),
+WordEncoder::WordEncoder(TextCache& cache, ModelPool& models, const Clock& clock, Metrics& metrics,
+                         int64_t max_batch_texts)
+    : cache_(cache),
+      models_(models),
       clock_(clock),
       metrics_(metrics),
       max_batch_texts_(max_batch_texts) {}
 
 TextKey WordEncoder::Key(const Place& place) const {
-  return {.model_digest = model_.digest,
+  return {.model_digest = models_.info().digest,
           .term = place.table->terms[place.term],
           .mode = place.table->mode};
 }
 
 absl::Span<float> WordEncoder::Row(const Place& place) const {
-  const size_t dim = model_.config.decoder.text_dim;
+  const size_t dim = models_.info().config.decoder.text_dim;
   return absl::MakeSpan(place.table->embeddings).subspan(place.term * dim, dim);
 }
 
@@ -54,7 +53,7 @@ void WordEncoder::Encode(absl::Span<WordTable* const> tables, const CallLimits& 
   auto run = std::make_shared<Run>(
       Run{.limits = limits, .on_progress = std::move(on_progress), .done = std::move(done)});
   for (WordTable* table : tables) {
-    table->embeddings.resize(table->terms.size() * model_.config.decoder.text_dim);
+    table->embeddings.resize(table->terms.size() * models_.info().config.decoder.text_dim);
     run->total += table->size();
     for (size_t i = 0; i < table->terms.size(); ++i) {
       const Place place{table, i};
@@ -82,13 +81,14 @@ size_t WordEncoder::ChunkSize(const Run& run) const {
 }
 
 void WordEncoder::SubmitChunk(const std::shared_ptr<Run>& run) {
-  worker_.RunChunk(ModelWorker::kText,
-                   {.tenant = run->limits.tenant,
-                    .check = [run](absl::Time now) { return run->limits.Check(now); },
-                    .run = [this, run, size = ChunkSize(*run)](
-                               Segmenter& segmenter,
-                               absl::Duration /*queued*/) { RunChunk(run, size, segmenter); },
-                    .drop = [run](absl::Status why) { run->done(std::move(why)); }});
+  models_.LeastLoaded().RunChunk(
+      ModelWorker::kText,
+      {.tenant = run->limits.tenant,
+       .check = [run](absl::Time now) { return run->limits.Check(now); },
+       .run = [this, run, size = ChunkSize(*run)](
+                  Segmenter& segmenter,
+                  absl::Duration /*queued*/) { RunChunk(run, size, segmenter); },
+       .drop = [run](absl::Status why) { run->done(std::move(why)); }});
 }
 
 void WordEncoder::RunChunk(const std::shared_ptr<Run>& run, size_t size, Segmenter& segmenter) {
@@ -116,7 +116,7 @@ absl::Status WordEncoder::EncodeChunk(absl::Span<const Place> places, Segmenter&
                           segmenter.EncodeText(terms, places.front().table->mode));
   metrics_.RecordStage(Stage::kText, clock_.Now() - start);
   metrics_.RecordBatch(BatchKind::kTerms, static_cast<int64_t>(terms.size()));
-  const size_t dim = model_.config.decoder.text_dim;
+  const size_t dim = models_.info().config.decoder.text_dim;
   if (encoded.size() != terms.size() * dim) {
     return absl::InternalError("the model's text embeddings have the wrong shape");
   }

@@ -3,7 +3,7 @@
 //
 // Guarantees
 //   - What the cache misses is encoded in chunks of bounded work, one queued at a
-//     time a call: calls take turns, and clicks go in between.
+//     time a call, each where it waits least: calls take turns, and clicks go in between.
 //   - A word that several calls miss at once is encoded once: each looks again when
 //     its turn at the model comes.
 //   - Cancellation and deadline are honoured between chunks; what was encoded until
@@ -25,7 +25,7 @@
 #include "server/batching/call_limits.h"
 #include "server/cache/text_cache.h"
 #include "server/metrics/metrics.h"
-#include "server/pipeline/model_worker.h"
+#include "server/pipeline/model_pool.h"
 #include "server/pipeline/words.h"
 
 namespace semsam {
@@ -38,8 +38,8 @@ class WordEncoder {
 
   // Everything passed by reference outlives the encoder. `max_batch_texts`: texts a
   // model call; a word is one text, or one a template in an ensemble.
-  WordEncoder(const ModelInfo& model, TextCache& cache, ModelWorker& worker, const Clock& clock,
-              Metrics& metrics, int64_t max_batch_texts);
+  WordEncoder(TextCache& cache, ModelPool& models, const Clock& clock, Metrics& metrics,
+              int64_t max_batch_texts);
 
   // Fills in the embeddings of `tables`, which stay in place until `done`. `done`
   // runs exactly once, here and now if nothing is missing, else on the model's
@@ -61,9 +61,8 @@ class WordEncoder {
   void RunChunk(const std::shared_ptr<Run>& run, size_t size, Segmenter& segmenter);
   absl::Status EncodeChunk(absl::Span<const Place> places, Segmenter& segmenter);
 
-  const ModelInfo& model_;
   TextCache& cache_;
-  ModelWorker& worker_;
+  ModelPool& models_;
   const Clock& clock_;
   Metrics& metrics_;
   const int64_t max_batch_texts_;

@@ -223,7 +223,7 @@ class FakeSegmenter::CallGuard {
 
 FakeSegmenter::FakeSegmenter(FakeSegmenterOptions options) : options_(std::move(options)) {
   info_ = {.config = options_.config,
-           .digest = std::string(64, 'f'),
+           .digest = options_.digest,
            .device = "cpu",
            .trained = false,
            .vocabulary = options_.vocabulary};
@@ -415,6 +415,12 @@ std::vector<absl::StatusOr<VocabularyResult>> FakeSegmenter::SegmentVocabulary(
     }
   }
   return results;
+}
+
+std::vector<std::unique_ptr<Segmenter>> FakeModels(const FakeSegmenterOptions& options, int count) {
+  std::vector<std::unique_ptr<Segmenter>> models;
+  for (int i = 0; i < count; ++i) models.push_back(std::make_unique<FakeSegmenter>(options));
+  return models;
 }
 
 }  // namespace semsam

@@ -49,6 +49,7 @@ inline constexpr int kFakeLearnedRegions = 1;
 struct FakeSegmenterOptions {
   ModelConfig config = SwinT();
   ModelVocabulary vocabulary;
+  std::string digest = std::string(64, 'f');
   // What every embedding claims to hold.
   int64_t embedding_bytes = 1000;
   // Run at the start of each call on the model's thread: block on them, or fail.
@@ -150,6 +151,10 @@ class FakeSegmenter final : public Segmenter {
   std::vector<int> decoded_prompts_ ABSL_GUARDED_BY(mutex_);
   std::vector<int> text_batches_ ABSL_GUARDED_BY(mutex_);
 };
+
+// So many of them, each a device of its own; all are told the same.
+std::vector<std::unique_ptr<Segmenter>> FakeModels(const FakeSegmenterOptions& options = {},
+                                                   int count = 1);
 
 }  // namespace semsam
 

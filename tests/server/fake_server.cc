@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
-#include <memory>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
@@ -25,6 +24,7 @@ ABSL_FLAG(int, chunk_ms, 0,
           "milliseconds of a decoder call with 32 prompts or more in one request, as GenerateMasks "
           "makes them, and of a SegmentVocabulary run");
 ABSL_FLAG(int64_t, embedding_kib, 1, "KiB that an embedding counts for");
+ABSL_FLAG(int, devices, 1, "devices, each with a worker");
 
 namespace {
 
@@ -63,5 +63,5 @@ int main(int argc, char** argv) {
     return EXIT_FAILURE;
   }
   return semsam::RunServer(semsam::OptionsFromFlags(),
-                           std::make_unique<semsam::FakeSegmenter>(ModelFromFlags()));
+                           semsam::FakeModels(ModelFromFlags(), absl::GetFlag(FLAGS_devices)));
 }

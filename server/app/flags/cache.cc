@@ -37,7 +37,7 @@ std::string AbslUnparseFlag(StorageFormat format) {
 
 }  // namespace semsam
 
-ABSL_FLAG(int64_t, cache_mib, 4096, "MiB of embeddings on the device, in use and kept for later");
+ABSL_FLAG(int64_t, cache_mib, 4096, "MiB of embeddings on each device, in use and kept for later");
 ABSL_FLAG(int64_t, host_cache_mib, 0,
           "MiB of host memory for embeddings that the device has no room for; 0: none");
 ABSL_FLAG(std::string, disk_cache_dir, "",
@@ -48,7 +48,7 @@ ABSL_FLAG(semsam::StorageFormat, embedding_storage, semsam::StorageFormat::kFp16
           "how embeddings are kept there: fp32 as they are, fp16 in half the bytes, int8 in a "
           "quarter");
 ABSL_FLAG(int64_t, demotion_mib, 512,
-          "MiB of embeddings on the device, beside --cache_mib, that wait to be stored there");
+          "MiB of embeddings on the devices, beside --cache_mib, that wait to be stored there");
 ABSL_FLAG(int64_t, text_cache_bytes, int64_t{64} << 20,
           "bytes of text embeddings kept, by word; a word takes about 2.5 kB");
 ABSL_FLAG(int64_t, retained_image_mib, 1024,

@@ -16,6 +16,9 @@ ABSL_FLAG(int64_t, max_batch_images, 1, "images an encoder call");
 ABSL_FLAG(absl::Duration, max_encode_wait, absl::Seconds(10),
           "how long an image waits for clicks; then it takes turns with them; 0: as long as they "
           "come");
+ABSL_FLAG(absl::Duration, spill_after, absl::Milliseconds(100),
+          "with several devices: how much longer than on the least busy one an image may wait for "
+          "the one that its digest names");
 ABSL_FLAG(int64_t, max_batch_texts, 512,
           "texts a text encoder call; a word is one, or 81 with the prompt templates");
 ABSL_FLAG(int, max_background_calls, 8, "GenerateMasks and SegmentVocabulary calls under way");
@@ -50,6 +53,7 @@ void ReadEngineFlags(ServerOptions& options) {
   engine.max_batch_queries = absl::GetFlag(FLAGS_max_batch_queries);
   engine.max_batch_images = absl::GetFlag(FLAGS_max_batch_images);
   engine.max_encode_wait = absl::GetFlag(FLAGS_max_encode_wait);
+  engine.spill_after = absl::GetFlag(FLAGS_spill_after);
   engine.max_batch_texts = absl::GetFlag(FLAGS_max_batch_texts);
   engine.max_background_calls = absl::GetFlag(FLAGS_max_background_calls);
   engine.result_threads = absl::GetFlag(FLAGS_result_threads);

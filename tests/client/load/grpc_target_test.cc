@@ -29,7 +29,7 @@ class GrpcTargetTest : public ::testing::Test {
     server.engine.max_background_calls = 256;
     server.engine.result_buffer_bytes = int64_t{64} << 30;
     server.rpc.listen = "127.0.0.1:0";
-    auto app = ServerApp::Start(server, std::make_unique<FakeSegmenter>(std::move(fake)));
+    auto app = ServerApp::Start(server, FakeModels(fake));
     ASSERT_TRUE(app.ok()) << app.status();
     app_ = *std::move(app);
   }

@@ -70,7 +70,7 @@ int ServeALostDevice() {
   FakeSegmenterOptions fake;
   fake.on_encode = [] { return DeviceFault("an illegal memory access"); };
   std::thread([address = options.rpc.listen] { Ask(address); }).detach();
-  return RunServer(options, std::make_unique<FakeSegmenter>(fake));
+  return RunServer(options, FakeModels(fake));
 }
 
 TEST_F(ExitWatchdogDeathTest, AServerThatLostItsDeviceEndsByItself) {
@@ -92,7 +92,7 @@ int ServeAStuckModel() {
     while (true) pause();
   };
   std::thread([address = options.rpc.listen] { Ask(address); }).detach();
-  return RunServer(options, std::make_unique<FakeSegmenter>(fake));
+  return RunServer(options, FakeModels(fake));
 }
 
 TEST_F(ExitWatchdogDeathTest, AServerIsGoneAfterItsGraceWhateverItsModelDoes) {

@@ -81,9 +81,9 @@ class ServerAppTest : public ::testing::Test {
   // What a warm-up does would be counted, too.
   ServerAppTest() { options_.warm_up = false; }
 
-  void Start(const FakeSegmenterOptions& fake = {}) {
+  void Start(const FakeSegmenterOptions& fake = {}, int devices = 1) {
     options_.rpc.listen = "127.0.0.1:0";
-    auto app = ServerApp::Start(options_, std::make_unique<FakeSegmenter>(fake));
+    auto app = ServerApp::Start(options_, FakeModels(fake, devices));
     ASSERT_TRUE(app.ok()) << app.status();
     app_ = *std::move(app);
     Connect(app_->address());
@@ -156,8 +156,7 @@ TEST_F(ServerAppTest, TenantsAreBoundedAsTheirFileSays) {
 TEST_F(ServerAppTest, AFileOfTenantsThatIsWrongIsNamedWithItsLine) {
   options_.tenants_file = testing::TempDir() + "/bad_tenants";
   const auto refusal = [this] {
-    const absl::Status status =
-        ServerApp::Start(options_, std::make_unique<FakeSegmenter>()).status();
+    const absl::Status status = ServerApp::Start(options_, FakeModels()).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
     return std::string(status.message());
   };
@@ -232,18 +231,16 @@ TEST_F(ServerAppTest, APortThatIsTakenIsAnError) {
   Start();
   ServerOptions second;
   second.rpc.listen = app_->address();
-  EXPECT_EQ(ServerApp::Start(second, std::make_unique<FakeSegmenter>()).status().code(),
-            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ServerApp::Start(second, FakeModels()).status().code(), absl::StatusCode::kUnavailable);
   second.rpc.listen = "127.0.0.1:0";
   second.metrics_listen = "127.0.0.1:" + std::to_string(app_->metrics_port());
-  EXPECT_EQ(ServerApp::Start(second, std::make_unique<FakeSegmenter>()).status().code(),
-            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ServerApp::Start(second, FakeModels()).status().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(ServerAppTest, AUnixSocketIsServed) {
   const std::string path = ::testing::TempDir() + "semsam_app_test_" + std::to_string(getpid());
   options_.rpc.listen = "unix:" + path;
-  auto app = ServerApp::Start(options_, std::make_unique<FakeSegmenter>());
+  auto app = ServerApp::Start(options_, FakeModels());
   ASSERT_TRUE(app.ok()) << app.status();
   EXPECT_EQ((*app)->address(), "unix:" + path);
   EXPECT_EQ((*app)->port(), 0);
@@ -306,8 +303,7 @@ TEST_F(ServerAppTest, AWarmUpRunsTheModelWhateverIsOnTheDisk) {
 
 TEST_F(ServerAppTest, ADirectoryOfTheCacheThatCannotBeUsedIsAnErrorAtTheStart) {
   options_.engine.tiers.disk_cache_dir = "/proc/no-such-place";
-  const absl::Status status =
-      ServerApp::Start(options_, std::make_unique<FakeSegmenter>()).status();
+  const absl::Status status = ServerApp::Start(options_, FakeModels()).status();
   EXPECT_EQ(ErrorField(status), "disk_cache_dir");
 }
 
@@ -340,6 +336,55 @@ TEST_F(ServerAppTest, AModelThatCannotRunIsNeverReady) {
   v1::SegmentOnceResponse response;
   EXPECT_EQ(SegmentOnce(Photo(), response).error_code(), grpc::StatusCode::INTERNAL);
   EXPECT_EQ(HealthOf(channel_, ""), "NOT_SERVING");
+}
+
+TEST_F(ServerAppTest, EachOfSeveralDevicesIsWarmedUp) {
+  options_.warm_up = true;
+  options_.metrics_listen = "127.0.0.1:0";
+  FakeSegmenterOptions fake;
+  std::atomic<int> encodes{0};
+  fake.on_encode = [&encodes] {
+    ++encodes;
+    return absl::OkStatus();
+  };
+  Start(fake, /*devices=*/3);
+  // Comes when all have run; ctest has a limit.
+  while (HealthOf(channel_, "") != "SERVING") {
+  }
+  EXPECT_EQ(encodes, 3);
+  v1::GetServerInfoResponse info;
+  grpc::ClientContext context;
+  ASSERT_TRUE(stub_->GetServerInfo(&context, {}, &info).ok());
+  EXPECT_EQ(info.model().device(), "cpu,cpu,cpu");
+  const std::string metrics = Scrape(app_->metrics_port());
+  EXPECT_THAT(metrics, HasSubstr("semsam_worker_cache_bytes{worker=\"2\"} 1000\n"));
+  EXPECT_THAT(metrics, HasSubstr("semsam_worker_busy_seconds_total{worker=\"0\"}"));
+  EXPECT_THAT(metrics, HasSubstr("device=\"cpu,cpu,cpu\""));
+}
+
+TEST_F(ServerAppTest, ALostDeviceOfSeveralEndsTheServerOnce) {
+  std::atomic<int> told{0};
+  FakeSegmenterOptions fake;
+  fake.on_decode = [] { return DeviceFault("CUDA error: an illegal memory access"); };
+  options_.warm_up = true;  // loses each of them
+  options_.rpc.listen = "127.0.0.1:0";
+  auto app = ServerApp::Start(options_, FakeModels(fake, 2), [&told] { ++told; });
+  ASSERT_TRUE(app.ok()) << app.status();
+  app_ = *std::move(app);
+  // Comes when a worker has told; ctest has a limit.
+  while (app_->fault().ok()) {
+  }
+  EXPECT_TRUE(app_->Drain().ok());
+  EXPECT_TRUE(IsDeviceFault(app_->fault()));
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(ServerAppTest, ModelsThatDifferAreRefused) {
+  Models models = FakeModels();
+  models.push_back(
+      std::make_unique<FakeSegmenter>(FakeSegmenterOptions{.digest = std::string(64, 'e')}));
+  EXPECT_EQ(ErrorField(ServerApp::Start(options_, std::move(models)).status()), "models");
+  EXPECT_EQ(ErrorField(ServerApp::Start(options_, {}).status()), "models");
 }
 
 TEST_F(ServerAppTest, AServerWithoutItsDeviceSaysSoAndRefuses) {

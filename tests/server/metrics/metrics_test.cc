@@ -18,7 +18,8 @@ MetricsInfo Info() {
           .model_name = "swin-t",
           .model_digest = "abcd",
           .device = "cpu",
-          .trained = false};
+          .trained = false,
+          .workers = 2};
 }
 
 TEST(Metrics, EverySeriesIsThereFromTheStart) {
@@ -88,6 +89,10 @@ TEST(Metrics, EverySeriesIsThereFromTheStart) {
            "semsam_draining 0\n",
            "semsam_log_lines_dropped_total 0\n",
            "semsam_device_faults_total 0\n",
+           "semsam_worker_busy_seconds_total{worker=\"0\"} 0\n",
+           "semsam_worker_cache_bytes{worker=\"1\"} 0\n",
+           "semsam_image_placements_total{outcome=\"home\"} 0\n",
+           "semsam_image_placements_total{outcome=\"spilled\"} 0\n",
            "semsam_rejections_total{reason=\"DEVICE_FAULT\"} 0\n",
            "semsam_rejections_total{reason=\"DEADLINE_UNMEETABLE\"} 0\n",
            "semsam_reload_failures_total{file=\"tokens\"} 0\n",
@@ -108,7 +113,12 @@ TEST(Metrics, RecordsLandInTheirSeries) {
   metrics.RecordRejection("something new");
   metrics.RecordStage(Stage::kEncode, absl::Seconds(2));
   metrics.RecordBatch(BatchKind::kQueries, 12);
-  metrics.SetQueueDepth(Queue::kDecode, 3, 18);
+  metrics.AddToQueueDepth(Queue::kDecode, 5, 30);
+  metrics.AddToQueueDepth(Queue::kDecode, -2, -12);
+  metrics.RecordBusy(1, absl::Seconds(3));
+  metrics.RecordBusy(2, absl::Seconds(5));  // there is none
+  metrics.SetWorkerCacheBytes(0, 70);
+  metrics.RecordPlacement(Placement::kSpilled);
   metrics.SetCapacity(Bounded::kCacheBytes, 100);
   metrics.SetUsed(Bounded::kCacheBytes, 40);
   metrics.RecordLookup(LookupOutcome::kMiss);
@@ -145,6 +155,10 @@ TEST(Metrics, RecordsLandInTheirSeries) {
            "semsam_batch_size_sum{unit=\"queries\"} 12\n",
            "semsam_queue_depth{queue=\"decode\"} 3\n",
            "semsam_queue_units{queue=\"decode\"} 18\n",
+           "semsam_worker_busy_seconds_total{worker=\"0\"} 0\n",
+           "semsam_worker_busy_seconds_total{worker=\"1\"} 3\n",
+           "semsam_worker_cache_bytes{worker=\"0\"} 70\n",
+           "semsam_image_placements_total{outcome=\"spilled\"} 1\n",
            "semsam_cache_capacity_bytes 100\n",
            "semsam_cache_bytes 40\n",
            "semsam_cache_lookups_total{outcome=\"miss\"} 1\n",

@@ -130,7 +130,7 @@ class EngineFixture : public ::testing::Test {
     if (!fake_options_.on_vocabulary) fake_options_.on_vocabulary = vocabularies_.Hook();
     segmenter_ = std::make_unique<FakeSegmenter>(fake_options_);
     stages_ = std::make_unique<FakeImageStages>(Config(), on_threshold_, mask_bytes_);
-    auto engine = Engine::Create(options_, *segmenter_, *stages_, clock_, metrics_, faults_);
+    auto engine = Engine::Create(options_, {segmenter_.get()}, *stages_, clock_, metrics_, faults_);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
   }

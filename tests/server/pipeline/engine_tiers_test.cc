@@ -282,7 +282,7 @@ TEST_F(EngineTiersTest, ADirectoryThatCannotBeUsedIsAnErrorAtTheStart) {
   FakeSegmenter segmenter;
   const FakeImageStages stages(Config());
   const absl::Status status =
-      Engine::Create(options_, segmenter, stages, clock_, metrics_).status();
+      Engine::Create(options_, {&segmenter}, stages, clock_, metrics_).status();
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_EQ(ErrorField(status), "disk_cache_dir");
 }

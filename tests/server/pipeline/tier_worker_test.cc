@@ -68,7 +68,7 @@ class TierWorkerTest : public ::testing::Test {
                      worker_->Demote(std::move(evicted));
                    });
     worker_.emplace(options_, /*max_finds=*/8, absl::Milliseconds(250), std::move(tiers),
-                    *segmenter_, clock_, metrics_, nullptr);
+                    std::vector<Segmenter*>{&*segmenter_}, clock_, metrics_, nullptr);
   }
 
   void TearDown() override {

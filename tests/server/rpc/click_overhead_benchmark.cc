@@ -97,7 +97,7 @@ class Signal {
 // An engine with one image in it.
 struct Service {
   Service() : segmenter({.config = TinyConfig()}), stages(TinyConfig(), nullptr, MaskBytes()) {
-    engine = Need(Engine::Create({.cpu_threads = 1}, segmenter, stages, clock, metrics));
+    engine = Need(Engine::Create({.cpu_threads = 1}, {&segmenter}, stages, clock, metrics));
     image.session_id = Need(engine->CreateSession({}, absl::ZeroDuration())).session_id;
     ImageUpload upload = Need(engine->BeginUpload({}, {.session_id = image.session_id}));
     if (!upload.Append(FakeImageBytes(64, 64)).ok()) std::exit(EXIT_FAILURE);

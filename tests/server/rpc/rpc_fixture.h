@@ -77,7 +77,7 @@ class RpcFixture : public ::testing::Test {
     fake_options_.on_text = texts_.Hook();
     segmenter_ = std::make_unique<FakeSegmenter>(fake_options_);
     stages_ = std::make_unique<FakeImageStages>(fake_options_.config, nullptr, mask_bytes_);
-    auto engine = Engine::Create(options_, *segmenter_, *stages_, clock_, metrics_);
+    auto engine = Engine::Create(options_, {segmenter_.get()}, *stages_, clock_, metrics_);
     ASSERT_TRUE(engine.ok()) << engine.status();
     engine_ = *std::move(engine);
     ticker_ = std::make_unique<Ticker>(absl::Milliseconds(20), [this] {
