@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "model/base/memory_use.h"
 #include "model/base/model_config.h"
 #include "model/base/model_vocabulary.h"
 #include "model/base/types.h"
@@ -138,6 +139,10 @@ class Segmenter {
   // Memory that the embedding of an image of this size (px, network frame) will take:
   // its size_bytes(). Any thread, at any time.
   virtual int64_t EmbeddingBytes(ImageSize network_size) const = 0;
+
+  // Of the device the model runs on; any thread, at any time. UNIMPLEMENTED where the
+  // device does not tell.
+  virtual absl::StatusOr<MemoryUse> Memory() const = 0;
 
   // `embedding` as bytes; copies from the device, which may wait for what runs there.
   // What ProjectValues added is left out: it follows from the rest, and is several times

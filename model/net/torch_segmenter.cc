@@ -1,5 +1,6 @@
 #include "model/net/torch_segmenter.h"
 
+#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "model/base/errors.h"
+#include "model/base/memory_use.h"
 #include "model/base/status_macros.h"
 #include "model/net/embedding_storage.h"
 #include "model/net/load_model.h"
@@ -37,6 +39,7 @@ class TorchSegmenter final : public Segmenter {
   int64_t EmbeddingBytes(ImageSize network_size) const override {
     return FeatureBytes(*model_.network, network_size);
   }
+  absl::StatusOr<MemoryUse> Memory() const override;
   absl::StatusOr<StoredEmbedding> Store(const Embedding& embedding,
                                         StorageFormat format) const override;
   absl::StatusOr<std::shared_ptr<const Embedding>> Load(const StoredEmbedding& stored) override;
@@ -76,6 +79,16 @@ class TorchSegmenter final : public Segmenter {
   ModelInfo info_;
   at::Device device_;
 };
+
+absl::StatusOr<MemoryUse> TorchSegmenter::Memory() const {
+  if (device_.is_cpu()) return ProcessMemory();
+  return CatchTorch([this]() -> absl::StatusOr<MemoryUse> {
+    const c10::DeviceIndex index = device_.has_index() ? device_.index() : 0;
+    const auto [free, total] = c10::getDeviceAllocator(device_.type())->getMemoryInfo(index);
+    return MemoryUse{.used_bytes = static_cast<int64_t>(total - free),
+                     .total_bytes = static_cast<int64_t>(total)};
+  });
+}
 
 absl::Status TorchSegmenter::CheckImage(const Rgb8Image& image) const {
   if (image.size.height <= 0 || image.size.width <= 0 ||

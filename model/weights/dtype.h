@@ -41,13 +41,6 @@ inline int ItemBytes(DType dtype) { return Info(dtype).bytes; }
 inline const char* DTypeName(DType dtype) { return Info(dtype).name; }
 inline bool IsFloat(DType dtype) { return Info(dtype).is_float; }
 
-// Widening is exact. Narrowing rounds to nearest, ties to even; what is too
-// large becomes infinity, a NaN stays a NaN.
-float HalfToFloat(uint16_t half);
-uint16_t FloatToHalf(float value);
-float BFloat16ToFloat(uint16_t bfloat);
-uint16_t FloatToBFloat16(float value);
-
 }  // namespace semsam
 
 #endif  // SEMSAM_MODEL_WEIGHTS_DTYPE_H_

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "model/base/float16.h"
 #include "model/base/status_macros.h"
 #include "model/weights/shown_name.h"
 

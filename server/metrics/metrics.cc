@@ -161,6 +161,13 @@ struct Metrics::Series {
   std::vector<Gauge*> worker_cache_bytes =
       Workers<Gauge>(prometheus::BuildGauge(), "semsam_worker_cache_bytes",
                      "Embeddings on the device of a worker");
+  std::vector<Gauge*> device_memory =
+      Workers<Gauge>(prometheus::BuildGauge(), "semsam_device_memory_used_bytes",
+                     "Memory taken on the device of a worker, by whomever; on a CPU what this "
+                     "process has in memory");
+  std::vector<Gauge*> device_memory_capacity =
+      Workers<Gauge>(prometheus::BuildGauge(), "semsam_device_memory_capacity_bytes",
+                     "Memory of the device; on a CPU what this process may take");
   ByLabel<Counter, Placement> placements = Counters<Placement>(
       "semsam_image_placements_total",
       "Images encoded or loaded: by the worker that their digest names, or by another", "outcome");
@@ -315,6 +322,12 @@ void Metrics::RecordBusy(int worker, absl::Duration run) {
 void Metrics::SetWorkerCacheBytes(int worker, int64_t bytes) {
   if (static_cast<size_t>(worker) >= series_->workers) return;
   series_->worker_cache_bytes[worker]->Set(static_cast<double>(bytes));
+}
+
+void Metrics::SetDeviceMemory(int worker, int64_t used_bytes, int64_t total_bytes) {
+  if (static_cast<size_t>(worker) >= series_->workers) return;
+  series_->device_memory[worker]->Set(static_cast<double>(used_bytes));
+  series_->device_memory_capacity[worker]->Set(static_cast<double>(total_bytes));
 }
 
 void Metrics::RecordPlacement(Placement placement) { series_->placements[placement].Increment(); }

@@ -166,6 +166,8 @@ class Metrics {
   // `worker` is below MetricsInfo::workers; what comes of others is not counted.
   void RecordBusy(int worker, absl::Duration run);
   void SetWorkerCacheBytes(int worker, int64_t bytes);
+  // By everybody who uses the device; on a CPU by this process.
+  void SetDeviceMemory(int worker, int64_t used_bytes, int64_t total_bytes);
   void RecordPlacement(Placement placement);
 
   void SetCapacity(Bounded what, int64_t bound);

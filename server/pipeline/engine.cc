@@ -203,6 +203,8 @@ void Engine::Tick() {
   cpu_.DropDead();
   for (const std::shared_ptr<StreamCall>& call : Calls()) call->Wake();
   cache_.Trim();
+  // Last: a device may take its time to tell.
+  models_.ReportMemory();
 }
 
 void Engine::Enter(Phase phase) {

@@ -63,7 +63,7 @@ ModelPool::Device::Device(const ModelWorkerOptions& options, int number, Segment
 ModelPool::ModelPool(const ModelWorkerOptions& options, absl::Duration spill_after,
                      const std::vector<Segmenter*>& models, const Clock& clock, Metrics& metrics,
                      FaultListener* faults)
-    : info_(InfoOf(models)), spill_after_(spill_after) {
+    : info_(InfoOf(models)), spill_after_(spill_after), metrics_(metrics) {
   for (Segmenter* model : models) {
     devices_.push_back(std::make_unique<Device>(options, size(), *model, clock, metrics, faults));
   }
@@ -134,6 +134,13 @@ absl::Duration ModelPool::RetryAfter(ModelWorker::WorkClass work_class) const {
     least = std::min(least, device->worker.RetryAfter(work_class));
   }
   return least;
+}
+
+void ModelPool::ReportMemory() {
+  for (int i = 0; i < size(); ++i) {
+    const absl::StatusOr<MemoryUse> memory = devices_[i]->segmenter.Memory();
+    if (memory.ok()) metrics_.SetDeviceMemory(i, memory->used_bytes, memory->total_bytes);
+  }
 }
 
 void ModelPool::DropDead() {

@@ -84,6 +84,9 @@ class ModelPool {
   // How long a caller should stay away who found too much under way before the models.
   absl::Duration RetryAfter(ModelWorker::WorkClass work_class) const;
 
+  // Reads how full the memory of each device is, for the metrics.
+  void ReportMemory();
+
   // Of each worker; see ModelWorker.
   void DropDead();
   void Shutdown();
@@ -103,6 +106,7 @@ class ModelPool {
 
   const ModelInfo info_;
   const absl::Duration spill_after_;
+  Metrics& metrics_;
   std::atomic<uint32_t> turn_{0};  // who gets words where all wait the same
   std::vector<std::unique_ptr<Device>> devices_;
 };

@@ -131,6 +131,8 @@ int64_t ResilientSegmenter::EmbeddingBytes(ImageSize network_size) const {
   return model_.EmbeddingBytes(network_size);
 }
 
+absl::StatusOr<MemoryUse> ResilientSegmenter::Memory() const { return model_.Memory(); }
+
 absl::StatusOr<StoredEmbedding> ResilientSegmenter::Store(const Embedding& embedding,
                                                           StorageFormat format) const {
   return model_.Store(embedding, format);

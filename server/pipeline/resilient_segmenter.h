@@ -48,6 +48,7 @@ class ResilientSegmenter final : public Segmenter {
   std::vector<absl::StatusOr<DecodeResult>> Decode(
       absl::Span<const DecodeRequest> requests) override;
   int64_t EmbeddingBytes(ImageSize network_size) const override;
+  absl::StatusOr<MemoryUse> Memory() const override;
   absl::StatusOr<StoredEmbedding> Store(const Embedding& embedding,
                                         StorageFormat format) const override;
   absl::StatusOr<std::shared_ptr<const Embedding>> Load(const StoredEmbedding& stored) override;

@@ -52,6 +52,8 @@ struct FakeSegmenterOptions {
   std::string digest = std::string(64, 'f');
   // What every embedding claims to hold.
   int64_t embedding_bytes = 1000;
+  // How full the device is.
+  absl::StatusOr<MemoryUse> memory = MemoryUse{.used_bytes = 2000, .total_bytes = 10000};
   // Run at the start of each call on the model's thread: block on them, or fail.
   // A failure is the result of every entry of the call.
   std::function<absl::Status()> on_encode;
@@ -78,6 +80,7 @@ class FakeSegmenter final : public Segmenter {
       absl::Span<const DecodeRequest> requests) override;
 
   int64_t EmbeddingBytes(ImageSize network_size) const override;
+  absl::StatusOr<MemoryUse> Memory() const override { return options_.memory; }
   // Text that says whose embedding it is, of which format and of what size.
   absl::StatusOr<StoredEmbedding> Store(const Embedding& embedding,
                                         StorageFormat format) const override;

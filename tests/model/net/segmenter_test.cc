@@ -40,6 +40,13 @@ TEST_F(TinySegmenter, InfoTellsWhatTheModelIs) {
   EXPECT_EQ(segmenter_->info().device, "cpu");
 }
 
+TEST_F(TinySegmenter, MemoryIsThatOfTheDevice) {
+  const absl::StatusOr<MemoryUse> memory = segmenter_->Memory();
+  ASSERT_TRUE(memory.ok()) << memory.status();
+  EXPECT_GE(memory->used_bytes, (*embedding_)->size_bytes());
+  EXPECT_LE(memory->used_bytes, memory->total_bytes);
+}
+
 TEST_F(TinySegmenter, EmbeddingKnowsItsSizeInBytes) {
   EXPECT_EQ((*embedding_)->network_size(), (ImageSize{100, 130}));
   // Padded to 128 x 160: memory of strides 8 to 64 and a map of stride 4, each

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "model/base/float16.h"
 #include "model/weights/config_json.h"
 #include "model/weights/digest.h"
 #include "tests/model/weights/test_files.h"

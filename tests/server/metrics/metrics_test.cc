@@ -91,6 +91,8 @@ TEST(Metrics, EverySeriesIsThereFromTheStart) {
            "semsam_device_faults_total 0\n",
            "semsam_worker_busy_seconds_total{worker=\"0\"} 0\n",
            "semsam_worker_cache_bytes{worker=\"1\"} 0\n",
+           "semsam_device_memory_used_bytes{worker=\"0\"} 0\n",
+           "semsam_device_memory_capacity_bytes{worker=\"1\"} 0\n",
            "semsam_image_placements_total{outcome=\"home\"} 0\n",
            "semsam_image_placements_total{outcome=\"spilled\"} 0\n",
            "semsam_rejections_total{reason=\"DEVICE_FAULT\"} 0\n",
@@ -143,6 +145,8 @@ TEST(Metrics, RecordsLandInTheirSeries) {
   metrics.SetLogLinesDropped(4);
   metrics.SetLogLinesDropped(6);
   metrics.RecordDeviceFault();
+  metrics.SetDeviceMemory(1, 30, 80);
+  metrics.SetDeviceMemory(2, 30, 80);  // there is no such worker
   const std::string text = metrics.Text();
   for (const char* line : {
            "semsam_requests_total{code=\"NOT_FOUND\",method=\"Segment\"} 1\n",
@@ -158,6 +162,9 @@ TEST(Metrics, RecordsLandInTheirSeries) {
            "semsam_worker_busy_seconds_total{worker=\"0\"} 0\n",
            "semsam_worker_busy_seconds_total{worker=\"1\"} 3\n",
            "semsam_worker_cache_bytes{worker=\"0\"} 70\n",
+           "semsam_device_memory_used_bytes{worker=\"0\"} 0\n",
+           "semsam_device_memory_used_bytes{worker=\"1\"} 30\n",
+           "semsam_device_memory_capacity_bytes{worker=\"1\"} 80\n",
            "semsam_image_placements_total{outcome=\"spilled\"} 1\n",
            "semsam_cache_capacity_bytes 100\n",
            "semsam_cache_bytes 40\n",

@@ -151,6 +151,25 @@ TEST_F(EngineWorkersTest, EachImageIsServedWhereItWasMade) {
   EXPECT_EQ(Metric("semsam_worker_busy_seconds_total{worker=\"0\"}"), "4");
 }
 
+TEST_F(EngineWorkersTest, ATickReadsHowFullEachDeviceIs) {
+  fake_options_.memory = MemoryUse{.used_bytes = 700, .total_bytes = 900};
+  StartAll();
+  EXPECT_EQ(Metric("semsam_device_memory_used_bytes{worker=\"1\"}"), "0");
+  engine_->Tick();
+  for (const char* worker : {"0", "1"}) {
+    const std::string label = std::string("{worker=\"") + worker + "\"}";
+    EXPECT_EQ(Metric("semsam_device_memory_used_bytes" + label), "700");
+    EXPECT_EQ(Metric("semsam_device_memory_capacity_bytes" + label), "900");
+  }
+}
+
+TEST_F(EngineWorkersTest, ADeviceThatDoesNotTellItsMemoryIsLeftOut) {
+  fake_options_.memory = absl::UnimplementedError("it does not tell");
+  StartAll();
+  engine_->Tick();
+  EXPECT_EQ(Metric("semsam_device_memory_capacity_bytes{worker=\"0\"}"), "0");
+}
+
 TEST_F(EngineWorkersTest, AnImageGoesElsewhereWhereItsDeviceIsTooBusy) {
   StartAll();
   LearnSpeed();

@@ -54,6 +54,7 @@ class SmallDevice final : public Segmenter {
   int64_t EmbeddingBytes(ImageSize network_size) const override {
     return fake_.EmbeddingBytes(network_size);
   }
+  absl::StatusOr<MemoryUse> Memory() const override { return fake_.Memory(); }
   absl::StatusOr<StoredEmbedding> Store(const Embedding& embedding,
                                         StorageFormat format) const override {
     return fake_.Store(embedding, format);

@@ -64,6 +64,7 @@ class TruthSegmenter final : public Segmenter {
   }
 
   int64_t EmbeddingBytes(ImageSize /*network_size*/) const override { return 1; }
+  absl::StatusOr<MemoryUse> Memory() const override { return ProcessMemory(); }
 
   // Stored is which picture it was.
   absl::StatusOr<StoredEmbedding> Store(const Embedding& embedding,
