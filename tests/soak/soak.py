@@ -140,13 +140,15 @@ def churn(soak):
     cache_mib = sessions * embedding_mib // 10
     with soak.server("--embedding_kib", str(embedding_mib * 1024), "--cache_mib",
                      str(cache_mib)) as server:
-        report = soak.load(server, "--sessions-per-s", 25, "--duration", sessions / 25,
+        # Arrivals are random: that many come but once in thirty thousand times.
+        expected = sessions + 4 * sessions**0.5
+        report = soak.load(server, "--sessions-per-s", 25, "--duration", expected / 25,
                            "--clicks-per-session", 8, "--think-time", 0.5, "--distinct", 0,
                            "--max-attempts", 20)
         evictions = server.metric("semsam_cache_evictions_total")
         used = server.metric("semsam_cache_bytes")
     expect(count(report, "failed") + count(report, "skipped") == 0, report["table"])
-    expect(report["sessions"] >= sessions * 0.8, f"only {report['sessions']} sessions came")
+    expect(report["sessions"] >= sessions, f"only {report['sessions']} sessions came")
     expect(evictions > 0, "nothing was evicted: the cache was not too small")
     expect(used <= cache_mib * MIB, f"the cache holds {used / MIB:.0f} MiB of {cache_mib}")
     return (f"{report['sessions']} sessions, {count(report, 'ok', 'click')} clicks, "
