@@ -74,6 +74,12 @@ absl::Status SetData(const v1::Mask& message, Mask& mask) {
             {.xy = {polygon.xy().begin(), polygon.xy().end()}, .hole = polygon.hole()});
       }
       return absl::OkStatus();
+    case v1::Mask::kLogits:
+      mask.encoding = MaskEncoding::kLogits;
+      mask.data = message.logits().half_values();
+      mask.cell_width = message.logits().cell_width();
+      mask.cell_height = message.logits().cell_height();
+      return absl::OkStatus();
     case v1::Mask::DATA_NOT_SET:
       break;
   }
@@ -186,6 +192,8 @@ v1::MaskEncoding ToProto(MaskEncoding encoding) {
       return v1::MASK_ENCODING_PACKED_BITS;
     case MaskEncoding::kPolygons:
       return v1::MASK_ENCODING_POLYGONS;
+    case MaskEncoding::kLogits:
+      return v1::MASK_ENCODING_LOGITS;
   }
   return v1::MASK_ENCODING_UNSPECIFIED;
 }

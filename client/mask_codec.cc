@@ -1,6 +1,7 @@
 #include "client/mask_codec.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 
@@ -79,6 +80,22 @@ void FillColumnMajor(Bitmap& bitmap, int64_t start, int64_t length) {
   }
 }
 
+// IEEE half precision; exact.
+float HalfToFloat(uint8_t low, uint8_t high) {
+  const int exponent = (high >> 2) & 0x1f;
+  const int mantissa = (high & 3) << 8 | low;
+  float magnitude = 0;
+  if (exponent == 0x1f) {
+    magnitude = mantissa == 0 ? std::numeric_limits<float>::infinity()
+                              : std::numeric_limits<float>::quiet_NaN();
+  } else if (exponent == 0) {
+    magnitude = std::ldexp(static_cast<float>(mantissa), -24);
+  } else {
+    magnitude = std::ldexp(static_cast<float>(mantissa | 0x400), exponent - 25);
+  }
+  return (high & 0x80) != 0 ? -magnitude : magnitude;
+}
+
 }  // namespace
 
 absl::StatusOr<Bitmap> DecodeCocoRle(std::string_view counts, ImageSize size) {
@@ -119,12 +136,32 @@ absl::StatusOr<Bitmap> DecodeMask(const Mask& mask) {
       return DecodeCocoRle(mask.data, mask.size);
     case MaskEncoding::kPackedBits:
       return DecodePackedBits(mask.data, mask.size);
+    case MaskEncoding::kLogits:
+      return absl::UnimplementedError("logits have no pixels; see DecodeLogits");
     case MaskEncoding::kPng:
     case MaskEncoding::kPolygons:
       break;
   }
   return absl::UnimplementedError(
       "only COCO RLE and packed masks decode here; PNG and polygons need an image library");
+}
+
+absl::StatusOr<std::vector<float>> DecodeLogits(const Mask& mask) {
+  if (mask.encoding != MaskEncoding::kLogits) {
+    return absl::InvalidArgumentError("the mask was not asked for as logits");
+  }
+  if (absl::Status status = CheckSize(mask.size); !status.ok()) return status;
+  if (static_cast<int64_t>(mask.data.size()) != mask.size.area() * 2) {
+    return absl::DataLossError(absl::StrCat("logits of ", mask.size.width, " x ", mask.size.height,
+                                            " cells have ", mask.data.size(), " bytes, not ",
+                                            mask.size.area() * 2));
+  }
+  std::vector<float> logits(mask.size.area());
+  for (size_t i = 0; i < logits.size(); ++i) {
+    logits[i] = HalfToFloat(static_cast<uint8_t>(mask.data[2 * i]),
+                            static_cast<uint8_t>(mask.data[2 * i + 1]));
+  }
+  return logits;
 }
 
 }  // namespace semsam::client

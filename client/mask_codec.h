@@ -34,8 +34,14 @@ absl::StatusOr<Bitmap> DecodeCocoRle(std::string_view counts, ImageSize size);
 absl::StatusOr<Bitmap> DecodePackedBits(std::string_view bits, ImageSize size);
 
 // The pixels of a kCocoRle or kPackedBits mask. UNIMPLEMENTED for kPng and
-// kPolygons, which need an image library: this one carries none.
+// kPolygons, which need an image library: this one carries none. UNIMPLEMENTED for
+// kLogits: whoever asks for them has a threshold and a size of his own.
 absl::StatusOr<Bitmap> DecodeMask(const Mask& mask);
+
+// The logits of a kLogits mask, row-major [H, W] of mask.size: row y and column x lie at
+// ((x + 0.5) * mask.cell_width, (y + 0.5) * mask.cell_height) px of the asked resolution,
+// and the mask is where they are above 0. INVALID_ARGUMENT for another encoding.
+absl::StatusOr<std::vector<float>> DecodeLogits(const Mask& mask);
 
 }  // namespace semsam::client
 

@@ -54,7 +54,13 @@ struct Prompt {
   std::string tag;  // echoed in every mask of this prompt; at most 64 bytes
 };
 
-enum class MaskEncoding { kCocoRle, kPng, kPackedBits, kPolygons };
+enum class MaskEncoding {
+  kCocoRle,
+  kPng,
+  kPackedBits,
+  kPolygons,
+  kLogits,  // of masks that answer a prompt only; see MaskLogits
+};
 
 enum class MaskResolution {
   kOriginal,  // the size of the uploaded image
@@ -146,11 +152,14 @@ struct Mask {
   float stability = 0;      // 0 to 1
   int64_t area_px = 0;
   PixelBox box;    // tight bounds; all zero for an empty mask
-  ImageSize size;  // of the encoded mask
+  ImageSize size;  // of the encoded mask; of kLogits the cells
   MaskEncoding encoding = MaskEncoding::kCocoRle;
   // kCocoRle: the compressed counts (ASCII). kPng: a PNG file. kPackedBits: one
   // bit a pixel, row-major, most significant bit first, rows start on a byte.
+  // kLogits: half precision, little endian, row-major; see DecodeLogits.
   std::string data;
+  float cell_width = 0;  // kLogits only, px of the asked resolution
+  float cell_height = 0;
   std::vector<Polygon> polygons;     // kPolygons only
   std::vector<Label> object_labels;  // best first
   std::vector<Label> part_labels;

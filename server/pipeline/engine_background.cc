@@ -51,7 +51,7 @@ absl::Status ValidateVocabulary(const VocabularyCallRequest& request, const Mode
       !(std::isfinite(*options.temperature) && *options.temperature >= 0)) {
     return InvalidField("options.temperature", "must be finite and not negative");
   }
-  return absl::OkStatus();
+  return CheckRegionEncoding(options.encoding);
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ absl::Status ValidateGenerate(const GenerateOptions& options, const ModelConfig&
   if (!(options.min_containment > 0.5f && options.min_containment <= 1)) {
     return InvalidField("options.min_containment", "must lie above 0.5 and not above 1");
   }
-  return absl::OkStatus();
+  return CheckRegionEncoding(options.encoding);
 }
 
 int64_t GenerateBytes(const ModelConfig& config, const ImageGeometry& geometry,

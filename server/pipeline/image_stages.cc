@@ -10,6 +10,7 @@
 #include "model/image/image_header.h"
 #include "model/image/mask_cleanup.h"
 #include "model/image/mask_codec.h"
+#include "model/image/mask_logits.h"
 #include "model/image/mask_tail.h"
 #include "model/image/resize.h"
 #include "model/image/run_lengths.h"
@@ -67,6 +68,11 @@ class RealImageStages final : public ImageStages {
     return LogitsToRunLengths(logits, geometry, resolution);
   }
 
+  PackedLogits Pack(LogitsView logits, const ImageGeometry& geometry,
+                    MaskResolution resolution) const override {
+    return PackLogits(logits, geometry, resolution);
+  }
+
   absl::StatusOr<RunLengths> Clean(const RunLengths& runs, int64_t min_area_px) const override {
     BinaryMask mask = DecodeRunLengths(runs);
     SEMSAM_ASSIGN_OR_RETURN(const bool filled, FillHoles(mask, min_area_px));
@@ -93,6 +99,8 @@ class RealImageStages final : public ImageStages {
         SEMSAM_ASSIGN_OR_RETURN(data.polygons, MaskPolygons(DecodeRunLengths(runs)));
         break;
       }
+      case MaskEncoding::kLogits:
+        return absl::InternalError("run lengths hold no logits");
     }
     return data;
   }

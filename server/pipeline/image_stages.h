@@ -40,7 +40,7 @@ class ImageStages {
   // Resizes from the original to the network frame.
   virtual Rgb8Image Resize(const Rgb8Image& original, ImageSize network) const = 0;
 
-  // OK if the next two accept logits of size `grid`.
+  // OK if those below that take logits accept logits of size `grid`.
   virtual absl::Status CheckGeometry(const ImageGeometry& geometry, ImageSize grid) const = 0;
 
   // Area at logit > 1 over area at logit > -1; 0 for an empty mask.
@@ -53,7 +53,11 @@ class ImageStages {
   // Fills holes and drops islands below `min_area_px` pixels; one mask at full size.
   virtual absl::StatusOr<RunLengths> Clean(const RunLengths& runs, int64_t min_area_px) const = 0;
 
-  // One mask at full size, but for kCocoRle.
+  // The logits themselves, as they travel.
+  virtual PackedLogits Pack(LogitsView logits, const ImageGeometry& geometry,
+                            MaskResolution resolution) const = 0;
+
+  // One mask at full size, but for kCocoRle. Not for kLogits: INTERNAL.
   virtual absl::StatusOr<MaskData> Encode(const RunLengths& runs, MaskEncoding encoding) const = 0;
 };
 

@@ -140,7 +140,15 @@ absl::Status ValidateOptions(const SegmentOptions& options, const ModelConfig& c
     return InvalidField("options.min_predicted_iou", "must be finite");
   }
   SEMSAM_RETURN_IF_ERROR(CheckUnitInterval(options.min_stability, "options.min_stability"));
+  if (options.encoding == MaskEncoding::kLogits && options.min_region_area_px > 0) {
+    return InvalidField("options.min_region_area_px", "logits are given as the model gives them");
+  }
   return CheckUnitInterval(options.max_duplicate_iou, "options.max_duplicate_iou");
+}
+
+absl::Status CheckRegionEncoding(MaskEncoding encoding) {
+  if (encoding != MaskEncoding::kLogits) return absl::OkStatus();
+  return InvalidField("options.encoding", "logits are given of masks that answer a prompt only");
 }
 
 absl::StatusOr<std::vector<Prompt>> ToModelPrompts(absl::Span<const UserPrompt> prompts,

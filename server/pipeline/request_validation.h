@@ -26,8 +26,11 @@ struct PromptLimits {
 absl::Status ValidatePrompts(absl::Span<const UserPrompt> prompts, const ModelConfig& config,
                              const PromptLimits& limits);
 
-// Thresholds in range; levels known and not repeated.
+// Thresholds in range; levels known and not repeated; nothing to clean in logits.
 absl::Status ValidateOptions(const SegmentOptions& options, const ModelConfig& config);
+
+// For masks that answer no prompt: their logits are not kept.
+absl::Status CheckRegionEncoding(MaskEncoding encoding);
 
 // Validated prompts in the relative frame. INVALID_ARGUMENT for a point outside
 // the image; its edges, 0 and the width or height, are inside.

@@ -111,9 +111,9 @@ absl::Status SegmentCall::Step() {
   const absl::Time start = Now();
   std::optional<SegmentMask> mask;
   if (!ready_.empty()) {
-    const Candidate candidate = std::move(ready_.front());
+    Candidate candidate = std::move(ready_.front());
     ready_.pop_front();
-    SEMSAM_ASSIGN_OR_RETURN(mask, MakeMask(candidate));
+    SEMSAM_ASSIGN_OR_RETURN(mask, MakeMask(std::move(candidate)));
   } else {
     GetReady();
   }
@@ -125,9 +125,7 @@ absl::Status SegmentCall::Step() {
 bool SegmentCall::Condense() {
   if (decoded_.logits.empty()) return false;
   size_t ready_bytes = 0;
-  for (const Candidate& candidate : ready_) {
-    ready_bytes += candidate.runs.counts.size() * sizeof(uint32_t);
-  }
+  for (const Candidate& candidate : ready_) ready_bytes += candidate.size_bytes();
   if (ready_bytes > decoded_.logits.size() * sizeof(float)) return false;
   const absl::Time start = Now();
   GetReady();
@@ -166,6 +164,9 @@ std::optional<SegmentCall::Candidate> SegmentCall::NextCandidate() {
     return std::nullopt;
   }
   candidate.runs = parts().stages.Threshold(logits, image_.geometry, task_.options.resolution);
+  if (task_.options.encoding == MaskEncoding::kLogits) {
+    candidate.logits = parts().stages.Pack(logits, image_.geometry, task_.options.resolution);
+  }
   parts().metrics.RecordStage(Stage::kUpsample, Now() - start);
   return candidate;
 }
@@ -182,32 +183,39 @@ void SegmentCall::RemoveDuplicatesOf(std::vector<Candidate>& candidates) {
   std::sort(keep.begin(), keep.end());  // back to ascending levels
   std::vector<Candidate> kept;
   for (const size_t i : keep) {
-    kept.push_back({candidates[i].index, candidates[i].stability, std::move(runs[i])});
+    kept.push_back(std::move(candidates[i]));
+    kept.back().runs = std::move(runs[i]);
   }
   summary_.masks_filtered += static_cast<int>(candidates.size() - kept.size());
   candidates = std::move(kept);
 }
 
-absl::StatusOr<SegmentMask> SegmentCall::MakeMask(const Candidate& candidate) {
-  const absl::Time start = Now();
-  RunLengths cleaned;
-  const RunLengths* runs = &candidate.runs;
-  if (task_.options.min_region_area_px > 0) {
-    SEMSAM_ASSIGN_OR_RETURN(cleaned, parts().stages.Clean(*runs, task_.options.min_region_area_px));
-    runs = &cleaned;
+absl::StatusOr<MaskData> SegmentCall::EncodeMask(Candidate& candidate) const {
+  if (task_.options.encoding != MaskEncoding::kLogits) {
+    return parts().stages.Encode(candidate.runs, task_.options.encoding);
   }
-  SEMSAM_ASSIGN_OR_RETURN(MaskData data, parts().stages.Encode(*runs, task_.options.encoding));
+  return MaskData{.encoding = MaskEncoding::kLogits, .logits = std::move(candidate.logits)};
+}
+
+absl::StatusOr<SegmentMask> SegmentCall::MakeMask(Candidate candidate) {
+  const absl::Time start = Now();
+  if (task_.options.min_region_area_px > 0) {
+    SEMSAM_ASSIGN_OR_RETURN(candidate.runs,
+                            parts().stages.Clean(candidate.runs, task_.options.min_region_area_px));
+  }
+  SEMSAM_ASSIGN_OR_RETURN(MaskData data, EncodeMask(candidate));
   parts().metrics.RecordStage(Stage::kMaskEncode, Now() - start);
   const MaskScores& scores = decoded_.scores[candidate.index];
-  SegmentMask mask{.prompt_index = scores.prompt,
-                   .prompt_tag = task_.prompts[scores.prompt].tag,
-                   .level = scores.level,
-                   .predicted_iou = scores.predicted_iou,
-                   .stability = candidate.stability,
-                   .area = MaskArea(*runs),
-                   .box = BoundingBox(*runs),
-                   .size = runs->size,
-                   .data = std::move(data)};
+  SegmentMask mask{
+      .prompt_index = scores.prompt,
+      .prompt_tag = task_.prompts[scores.prompt].tag,
+      .level = scores.level,
+      .predicted_iou = scores.predicted_iou,
+      .stability = candidate.stability,
+      .area = MaskArea(candidate.runs),
+      .box = BoundingBox(candidate.runs),
+      .size = data.encoding == MaskEncoding::kLogits ? data.logits.size : candidate.runs.size,
+      .data = std::move(data)};
   const size_t dim = decoded_.embedding_dim;
   SEMSAM_RETURN_IF_ERROR(LabelAndRetain(
       task_.labels, task_.session_id,
@@ -218,7 +226,7 @@ absl::StatusOr<SegmentMask> SegmentCall::MakeMask(const Candidate& candidate) {
 
 void SegmentCall::Emit(SegmentMask mask) {
   CountSent(mask.size_bytes());
-  mask.last = Exhausted();
+  mask.followed = FollowedAtOnce();
   if (summary_.masks_sent == 0) parts().metrics.RecordTimeToFirstMask(Now() - start_);
   ++summary_.masks_sent;
   parts().metrics.RecordMaskBytes(mask.data.size_bytes());

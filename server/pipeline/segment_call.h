@@ -65,6 +65,11 @@ class SegmentCall final : public StreamCall {
     size_t index = 0;  // into decoded_.scores
     float stability = 0;
     RunLengths runs;
+    PackedLogits logits;  // where they are asked for
+
+    size_t size_bytes() const {
+      return runs.counts.size() * sizeof(uint32_t) + logits.halves.size();
+    }
   };
 
   std::shared_ptr<SegmentCall> Self() {
@@ -86,7 +91,8 @@ class SegmentCall final : public StreamCall {
   void GetReady();
   std::optional<Candidate> NextCandidate();
   void RemoveDuplicatesOf(std::vector<Candidate>& candidates);
-  absl::StatusOr<SegmentMask> MakeMask(const Candidate& candidate);
+  absl::StatusOr<MaskData> EncodeMask(Candidate& candidate) const;
+  absl::StatusOr<SegmentMask> MakeMask(Candidate candidate);
   void Emit(SegmentMask mask);
 
   Task task_;

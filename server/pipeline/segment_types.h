@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "model/base/types.h"
 #include "model/image/mask_codec.h"
+#include "model/image/mask_logits.h"
 #include "model/image/mask_tail.h"
 #include "model/image/run_lengths.h"
 
@@ -37,7 +38,8 @@ struct UserPrompt {
   std::string tag;
 };
 
-enum class MaskEncoding { kCocoRle, kPng, kPackedBits, kPolygons };
+// kLogits: for masks that answer a prompt.
+enum class MaskEncoding { kCocoRle, kPng, kPackedBits, kPolygons, kLogits };
 
 // Words as a client spells them, or the model's own.
 struct UserWords {
@@ -70,11 +72,12 @@ struct SegmentOptions {
 
 struct MaskData {
   MaskEncoding encoding = MaskEncoding::kCocoRle;
-  std::string bytes;                  // of every encoding but polygons
+  std::string bytes;                  // of kCocoRle, kPng and kPackedBits
   std::vector<MaskPolygon> polygons;  // of kPolygons
+  PackedLogits logits;                // of kLogits
 
   int64_t size_bytes() const {
-    int64_t total = static_cast<int64_t>(bytes.size());
+    int64_t total = static_cast<int64_t>(bytes.size() + logits.halves.size());
     for (const MaskPolygon& polygon : polygons) {
       total += static_cast<int64_t>(polygon.xy.size() * sizeof(float));
     }
@@ -114,11 +117,11 @@ struct SegmentMask {
   float stability = 0;
   int64_t area = 0;  // px
   PixelBox box;      // px of the mask
-  ImageSize size;    // px
+  ImageSize size;    // px; of kLogits the cells
   MaskData data;
   MaskLabels labels;
-  uint64_t mask_id = 0;  // for RefreshLabels; 0: not kept
-  bool last = false;     // known to be: the end of the call follows at once
+  uint64_t mask_id = 0;   // for RefreshLabels; 0: not kept
+  bool followed = false;  // by another mask or the end of the call, at once
 
   int64_t size_bytes() const { return data.size_bytes() + labels.size_bytes(); }
 };

@@ -12,7 +12,10 @@ namespace {
 // What a call may do before it lets others at its thread: half of the steps are items. A
 // call of hundreds of masks would hold up every click for as long as all of them take.
 constexpr int kStepsATurn = 32;
+constexpr int kStepsAnItem = 2;
 constexpr absl::Duration kTurn = absl::Milliseconds(5);
+// About what a message costs both of its ends.
+constexpr absl::Duration kMessageTime = absl::Microseconds(200);
 
 }  // namespace
 
@@ -103,16 +106,17 @@ void StreamCall::SubmitSteps() {
 }
 
 void StreamCall::RunSteps() {
-  const absl::Time start = Now();
-  int steps = 0;
+  turn_start_ = Now();
+  turn_steps_ = 0;
+  left_alone_ = turn_start_;
   do {
     if (absl::Status status = Alive(); !status.ok()) return Finish(std::move(status));
     if (Exhausted()) return Finish(absl::OkStatus());
-    ++steps;
+    ++turn_steps_;
     if (WindowIsFull() && Condense()) continue;
     if (PauseIfFull()) return;
     if (absl::Status status = Step(); !status.ok()) return Finish(std::move(status));
-  } while (steps < kStepsATurn && Now() - start < kTurn);
+  } while (turn_steps_ < kStepsATurn && Now() - turn_start_ < kTurn);
   SubmitSteps();
 }
 
@@ -144,6 +148,17 @@ bool StreamCall::PauseIfFull() {
 void StreamCall::CountSent(int64_t bytes) {
   MutexLock lock(mutex_);
   unconsumed_bytes_ += bytes;
+}
+
+bool StreamCall::FollowedAtOnce() {
+  if (Exhausted()) return true;
+  // Well before the turn ends: the next one may be long in coming.
+  const absl::Time now = Now();
+  const bool this_turn =
+      turn_steps_ + kStepsAnItem <= kStepsATurn && now - turn_start_ < kTurn - kMessageTime;
+  if (this_turn && !WindowIsFull() && now - left_alone_ < kMessageTime) return true;
+  left_alone_ = now;
+  return false;
 }
 
 bool StreamCall::ResumeIf(bool anyway) {

@@ -109,6 +109,9 @@ class StreamCall : public StreamHandle, public std::enable_shared_from_this<Stre
   absl::Status Alive();
   // An item of `bytes` goes out.
   void CountSent(int64_t bytes);
+  // After CountSent: whether another item, or the end, follows at once. Items that come
+  // faster than messages are worth sending should travel together.
+  bool FollowedAtOnce();
   void LeaveGate() { ticket_.reset(); }
 
   // Labels one mask of this query embedding by `plan`, and keeps the embedding in
@@ -134,6 +137,11 @@ class StreamCall : public StreamHandle, public std::enable_shared_from_this<Stre
   const int64_t window_bytes_;
   const CpuPool::JobClass job_class_;
   std::optional<CallGate::Ticket> ticket_;
+
+  // Of whoever carries the call on.
+  absl::Time turn_start_;
+  int turn_steps_ = 0;
+  absl::Time left_alone_;  // when an item went out last that was not followed at once
 
   Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kWorking;

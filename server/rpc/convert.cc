@@ -183,6 +183,8 @@ absl::StatusOr<MaskEncoding> EncodingFromProto(v1::MaskEncoding encoding) {
       return MaskEncoding::kPackedBits;
     case v1::MASK_ENCODING_POLYGONS:
       return MaskEncoding::kPolygons;
+    case v1::MASK_ENCODING_LOGITS:
+      return MaskEncoding::kLogits;
     default:
       return InvalidField("options.encoding", "is unknown");
   }
@@ -303,6 +305,13 @@ v1::Mask ToProto(SegmentMask mask) {
         added.set_hole(polygon.hole);
       }
       break;
+    case MaskEncoding::kLogits: {
+      v1::MaskLogits& logits = *out.mutable_logits();
+      logits.set_half_values(std::move(mask.data.logits.halves));
+      logits.set_cell_width(mask.data.logits.cell_width);
+      logits.set_cell_height(mask.data.logits.cell_height);
+      break;
+    }
   }
   for (MaskLabel& label : mask.labels.objects) *out.add_object_labels() = ToProto(std::move(label));
   for (MaskLabel& label : mask.labels.parts) *out.add_part_labels() = ToProto(std::move(label));

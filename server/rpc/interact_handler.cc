@@ -183,11 +183,11 @@ class InteractReactor final : public grpc::ServerBidiReactor<grpc::ByteBuffer, g
 
   void OnMask(const ClickRef& click, SegmentMask mask) {
     const int64_t bytes = mask.size_bytes();
-    const bool last = mask.last;
+    const bool followed = mask.followed;
     v1::InteractResponse response;
     *AddEvent(click, response).mutable_mask() = ToProto(std::move(mask));
-    // A message costs more than a mask: where the answer follows, it comes along.
-    if (last) return queue_.Hold(SerializeMessage(response), bytes, click.number);
+    // A message costs more than a mask: what follows at once comes along.
+    if (followed) return queue_.Hold(SerializeMessage(response), bytes, click.number);
     Send(queue_.Push(SerializeMessage(response), bytes, click.number));
   }
 

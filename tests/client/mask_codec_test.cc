@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <numeric>
+#include <string>
+#include <vector>
 
 namespace semsam::client {
 namespace {
@@ -102,6 +106,38 @@ TEST(DecodeMaskTest, GoesByTheEncoding) {
   EXPECT_EQ(DecodeMask(mask)->pixels, (std::vector<uint8_t>{0, 1, 1, 0}));
   mask.encoding = MaskEncoding::kPng;
   EXPECT_TRUE(absl::IsUnimplemented(DecodeMask(mask).status()));
+  mask.encoding = MaskEncoding::kLogits;
+  EXPECT_TRUE(absl::IsUnimplemented(DecodeMask(mask).status()));
+}
+
+TEST(DecodeLogitsTest, ReadsEveryKindOfHalf) {
+  Mask mask{.size = {2, 4},
+            .encoding = MaskEncoding::kLogits,
+            // 1, -2.5, the largest, the smallest, the largest subnormal, -0, -inf, NaN
+            .data = std::string("\x00\x3c\x00\xc1\xff\x7b\x01\x00\xff\x03\x00\x80"
+                                "\x00\xfc\x01\x7c",
+                                16)};
+  const auto logits = DecodeLogits(mask);
+  ASSERT_TRUE(logits.ok()) << logits.status();
+  EXPECT_EQ((*logits)[0], 1);
+  EXPECT_EQ((*logits)[1], -2.5f);
+  EXPECT_EQ((*logits)[2], 65504);
+  EXPECT_EQ((*logits)[3], 0x1p-24f);
+  EXPECT_EQ((*logits)[4], 1023 * 0x1p-24f);
+  EXPECT_TRUE((*logits)[5] == 0 && std::signbit((*logits)[5]));
+  EXPECT_EQ((*logits)[6], -std::numeric_limits<float>::infinity());
+  EXPECT_TRUE(std::isnan((*logits)[7]));
+}
+
+TEST(DecodeLogitsTest, RefusesTheWrongNumberOfBytesAndOtherEncodings) {
+  Mask mask{.size = {2, 2}, .encoding = MaskEncoding::kLogits, .data = "1234567"};
+  EXPECT_TRUE(absl::IsDataLoss(DecodeLogits(mask).status()));
+  mask.size = {1 << 20, 1 << 20};
+  EXPECT_TRUE(absl::IsDataLoss(DecodeLogits(mask).status()));
+  mask.size = {-1, 2};
+  EXPECT_TRUE(absl::IsDataLoss(DecodeLogits(mask).status()));
+  mask = {.size = {2, 2}, .data = "112"};
+  EXPECT_TRUE(absl::IsInvalidArgument(DecodeLogits(mask).status()));
 }
 
 }  // namespace

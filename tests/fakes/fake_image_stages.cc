@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "model/base/errors.h"
 #include "model/base/status_macros.h"
+#include "model/image/mask_logits.h"
 #include "model/image/mask_tail.h"
 #include "model/image/run_lengths.h"
 
@@ -80,6 +81,11 @@ RunLengths FakeImageStages::Threshold(LogitsView logits, const ImageGeometry& ge
   RunLengths runs = EncodeRunLengths(mask);
   runs.counts.resize(std::max<size_t>(runs.counts.size(), padded_numbers_));
   return runs;
+}
+
+PackedLogits FakeImageStages::Pack(LogitsView logits, const ImageGeometry& geometry,
+                                   MaskResolution resolution) const {
+  return PackLogits(logits, geometry, resolution);
 }
 
 absl::StatusOr<RunLengths> FakeImageStages::Clean(const RunLengths& runs,

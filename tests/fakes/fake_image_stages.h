@@ -31,6 +31,8 @@ class FakeImageStages final : public ImageStages {
   float Stability(LogitsView logits, const ImageGeometry& geometry) const override;
   RunLengths Threshold(LogitsView logits, const ImageGeometry& geometry,
                        MaskResolution resolution) const override;
+  PackedLogits Pack(LogitsView logits, const ImageGeometry& geometry,
+                    MaskResolution resolution) const override;
   absl::StatusOr<RunLengths> Clean(const RunLengths& runs, int64_t min_area_px) const override;
   absl::StatusOr<MaskData> Encode(const RunLengths& runs, MaskEncoding encoding) const override;
 

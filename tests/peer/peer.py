@@ -283,6 +283,17 @@ def pixels(mask):
     raise AssertionError(f"no pixels in {encoding}")
 
 
+def upsampled_logits(mask, height, width):
+    """The logits of a mask at every pixel [height, width], bilinear between the cells."""
+    grid = numpy.frombuffer(mask.logits.half_values, "<f2").astype(numpy.float32)
+    grid = grid.reshape(mask.size.height, mask.size.width)
+    rows = (numpy.arange(height) + 0.5) / mask.logits.cell_height - 0.5
+    columns = (numpy.arange(width) + 0.5) / mask.logits.cell_width - 0.5
+    lines = numpy.stack([numpy.interp(columns, numpy.arange(mask.size.width), row) for row in grid])
+    return numpy.stack(
+        [numpy.interp(rows, numpy.arange(mask.size.height), line) for line in lines.T], axis=1)
+
+
 def panoptic_ids(panoptic):
     """The segment of every pixel [height, width], by panopticapi's convention."""
     image = PIL.Image.open(io.BytesIO(panoptic.png))

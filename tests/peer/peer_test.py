@@ -83,6 +83,17 @@ class MainJobTest(PeerCase):
             for level, mask in masks.items():
                 self.assertTrue(numpy.array_equal(mask, reference[level]), f"{name}, level {level}")
 
+    def test_the_mask_is_where_the_logits_are_positive(self):
+        masks, _ = self.segment([self.centre])
+        reference = {mask.level: peer.pixels(mask) for mask in masks}
+        answered, _ = self.segment([self.centre], encoding=self.peer.masks.MASK_ENCODING_LOGITS)
+        self.assertEqual({mask.level for mask in answered}, reference.keys())
+        for mask in answered:
+            own = peer.upsampled_logits(mask, self.height, self.width) > 0
+            self.assertEqual(mask.area, reference[mask.level].sum())
+            # Next to the outline half precision and another interpolation may differ.
+            self.assertLess((own != reference[mask.level]).sum(), 0.01 * self.height * self.width)
+
     def test_polygons_stay_inside_the_image(self):
         masks, _ = self.segment(
             [self.centre], encoding=self.peer.masks.MASK_ENCODING_POLYGONS)

@@ -198,6 +198,14 @@ TEST_F(ServerAppTest, ARealPhotoGetsRealMasksInEveryEncoding) {
   v1::SegmentOnceResponse polygons;
   ASSERT_TRUE(SegmentOnce(Photo(), polygons, v1::MASK_ENCODING_POLYGONS).ok());
   EXPECT_GE(polygons.masks(0).polygons().polygons(0).xy_size(), 6);
+  v1::SegmentOnceResponse logits;
+  ASSERT_TRUE(SegmentOnce(Photo(), logits, v1::MASK_ENCODING_LOGITS).ok());
+  const v1::Mask& grid = logits.masks(0);
+  EXPECT_EQ(grid.logits().half_values().size(), grid.size().height() * grid.size().width() * 2);
+  EXPECT_EQ(grid.area(), response.masks(0).area());
+  // The cells cover the picture, and no cell lies beside it.
+  EXPECT_GE(grid.logits().cell_width() * grid.size().width(), 451);
+  EXPECT_LT(grid.logits().cell_width() * (grid.size().width() - 1), 451);
 }
 
 TEST_F(ServerAppTest, BrokenPicturesAreRefusedAndTheServerLives) {

@@ -258,6 +258,8 @@ TEST_F(EngineGenerateTest, BadOptionsNameTheirField) {
        [](auto& o) { o.min_containment = 0.5f; }},
       {"options.min_containment", reason::kInvalidArgument,
        [](auto& o) { o.min_containment = 1.5f; }},
+      {"options.encoding", reason::kInvalidArgument,
+       [](auto& o) { o.encoding = MaskEncoding::kLogits; }},
   };
   for (const Case& test : cases) {
     GenerateRequest request = SmallDiscs(image);

@@ -259,7 +259,67 @@ TEST_F(EngineLoadTest, APausedCallHoldsRunLengthsAndNoLogits) {
   for (int i = 0; i < 6; ++i) handle->Consumed(100);
   EXPECT_TRUE(slow.Wait().ok());
   EXPECT_EQ(slow.masks().size(), 6);
-  EXPECT_TRUE(slow.masks().back().last);
+  EXPECT_FALSE(slow.masks()[1].followed) << "the window was full";
+  EXPECT_TRUE(slow.masks().back().followed) << "by the end";
+}
+
+std::vector<bool> Followed(const std::vector<SegmentMask>& masks) {
+  std::vector<bool> followed;
+  for (const SegmentMask& mask : masks) followed.push_back(mask.followed);
+  return followed;
+}
+
+TEST_F(EngineLoadTest, MasksThatComeAtOnceSayThatMoreFollow) {
+  Start();  // the clock stands still
+  SegmentLog log;
+  ASSERT_TRUE(Segment(ClickOn(NewImage()), log).ok());
+  EXPECT_EQ(Followed(log.masks()), std::vector<bool>(6, true));
+}
+
+TEST_F(EngineLoadTest, AMaskThatTakesItsTimeKeepsNoOtherWaiting) {
+  on_threshold_ = [this] { clock_.Advance(absl::Microseconds(150)); };
+  Start();
+  SegmentLog log;
+  ASSERT_TRUE(Segment(ClickOn(NewImage()), log).ok());
+  // Every other one, for two take longer than a message is worth; and the last.
+  EXPECT_EQ(Followed(log.masks()), (std::vector<bool>{true, false, true, false, true, true}));
+}
+
+TEST_F(EngineLoadTest, NoMaskWaitsForAnotherTurn) {
+  options_.cpu_threads = 1;
+  Start();
+  SegmentRequest request = ClickOn(NewImage());
+  request.prompts.resize(6, request.prompts[0]);
+  SegmentLog log;
+  ASSERT_TRUE(Segment(request, log).ok());
+  // A turn ends after 16 masks.
+  std::vector<bool> expected(36, true);
+  expected[15] = expected[31] = false;
+  EXPECT_EQ(Followed(log.masks()), expected);
+}
+
+TEST_F(EngineLoadTest, APausedCallForLogitsHoldsThemInHalfPrecision) {
+  options_.cpu_threads = 1;
+  Start();
+  const ImageReference image = NewImage();
+  const SegmentRequest request = ClickOn(image, {.encoding = MaskEncoding::kLogits});
+  SegmentLog fast;
+  ASSERT_TRUE(Segment(request, fast).ok());
+  SegmentLog slow;
+  auto handle = engine_->Segment(request, {}, slow.Sink(/*window_bytes=*/1));
+  slow.WaitForMasks(1);
+  int others = 1;
+  do {
+    SegmentLog other;
+    ASSERT_TRUE(Segment(ClickOn(image), other).ok());
+    ++others;
+  } while (stages_->thresholded_masks() < 6 * (others + 1));
+  handle->Consumed(int64_t{1} << 30);
+  EXPECT_TRUE(slow.Wait().ok());
+  ASSERT_EQ(slow.masks().size(), 6);
+  for (size_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(slow.masks()[i].data.logits, fast.masks()[i].data.logits);
+  }
 }
 
 TEST_F(EngineLoadTest, WhereRunLengthsAreLongerTheLogitsStay) {

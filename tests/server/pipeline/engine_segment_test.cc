@@ -132,6 +132,38 @@ TEST_F(EngineSegmentTest, TheNetworkResolutionIsOffered) {
   EXPECT_EQ(log.masks()[0].size, (ImageSize{256, 320}));
 }
 
+TEST_F(EngineSegmentTest, LogitsComeWithWhatTheirMasksAre) {
+  Start();
+  const ImageReference image = NewImage(80, 64);
+  SegmentRequest request = ClickOn(image);
+  SegmentLog masks;
+  ASSERT_TRUE(Segment(request, masks).ok());
+  request.options.encoding = MaskEncoding::kLogits;
+  SegmentLog logits;
+  ASSERT_TRUE(Segment(request, logits).ok());
+  ASSERT_EQ(logits.masks().size(), 6);
+  for (size_t i = 0; i < 6; ++i) {
+    const SegmentMask mask = logits.masks()[i];
+    EXPECT_EQ(mask.data.encoding, MaskEncoding::kLogits);
+    EXPECT_EQ(mask.size, (ImageSize{64, 80})) << "a quarter of the network frame";
+    EXPECT_EQ(mask.data.logits.cell_width, 1);
+    EXPECT_EQ(mask.data.logits.halves.size(), 64 * 80 * 2);
+    EXPECT_EQ(mask.size_bytes(), 64 * 80 * 2);
+    EXPECT_EQ(mask.area, masks.masks()[i].area);
+    EXPECT_EQ(mask.box, masks.masks()[i].box);
+    EXPECT_EQ(mask.stability, masks.masks()[i].stability);
+  }
+  EXPECT_NE(logits.masks()[0].data.logits.halves, logits.masks()[5].data.logits.halves);
+  // The same, less those that are near copies.
+  request.options.max_duplicate_iou = 0.5f;
+  SegmentLog kept;
+  ASSERT_TRUE(Segment(request, kept).ok());
+  ASSERT_LT(kept.masks().size(), 6);
+  for (const SegmentMask& mask : kept.masks()) {
+    EXPECT_EQ(mask.data.logits, logits.masks()[mask.level - 1].data.logits);
+  }
+}
+
 TEST_F(EngineSegmentTest, AnInlineImageNeedsNoSession) {
   Start();
   SegmentLog log;
@@ -199,6 +231,11 @@ TEST_F(EngineSegmentTest, BadPromptsAndOptionsNameTheirField) {
        [](auto& r) { r.options.min_stability = 1.5f; }},
       {"options.max_duplicate_iou", reason::kInvalidArgument,
        [](auto& r) { r.options.max_duplicate_iou = -0.1f; }},
+      {"options.min_region_area_px", reason::kInvalidArgument,
+       [](auto& r) {
+         r.options.encoding = MaskEncoding::kLogits;
+         r.options.min_region_area_px = 1;
+       }},
   };
   for (const Case& test : cases) {
     SegmentRequest request = ClickOn(image);

@@ -272,6 +272,7 @@ TEST_F(EngineVocabularyTest, BadRequestsNameTheirField) {
       {"options.overlap_threshold", [](auto& r) { r.options.overlap_threshold = 2; }},
       {"options.temperature", [](auto& r) { r.options.temperature = -1; }},
       {"options.temperature", [](auto& r) { r.options.temperature = INFINITY; }},
+      {"options.encoding", [](auto& r) { r.options.encoding = MaskEncoding::kLogits; }},
   };
   for (const Case& test : cases) {
     VocabularyCallRequest request = Words(image, {"dog"});
