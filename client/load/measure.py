@@ -3,6 +3,8 @@
   measure.py batching --server PATH --load PATH [...] [-- SERVER ARGUMENT...]
       Clicks a second of a closed loop, by a server that decodes clicks one by one and
       by one that decodes together what waits together.
+  measure.py workers --server PATH --load PATH [...] [-- SERVER ARGUMENT...]
+      The same by one worker on the whole CPU and by --workers with a share of it each.
   measure.py background --server PATH --load PATH [...] [-- SERVER ARGUMENT...]
       Latency of clicks alone, and while everything-mode runs without a break; the goal
       is a p99 of at most twice the one alone and one chunk.
@@ -66,26 +68,36 @@ def clicks_per_s(report):
     return report["calls"]["click"]["achieved_per_s"]
 
 
-def batching(bench):
+def compare(bench, first, second):
+    """Clicks a second of the same closed loop on two servers, (name, flags) each."""
     arguments = bench.arguments
     flags = ["--closed-loop", "--sessions", arguments.sessions, "--think-time", 0,
              "--distinct", arguments.pictures]
+    names = [first[0], second[0]]
     blocks = []
-    with bench.server("--max_batch_queries", str(CLICK_QUERIES)) as single, \
-            bench.server() as batched:
+    with bench.server(*first[1]) as address, bench.server(*second[1]) as other:
+        servers = dict(zip(names, [address, other]))
         for number in range(arguments.blocks):
-            servers = {"single": single, "batched": batched}
             # Whoever comes second may find the machine warmer.
-            order = sorted(servers, reverse=number % 2 == 0)
+            order = names if number % 2 == 0 else names[::-1]
             block = {name: clicks_per_s(bench.load(servers[name], *flags)) for name in order}
-            block["ratio"] = block["batched"] / block["single"]
+            block["ratio"] = block[names[1]] / block[names[0]]
             blocks.append(block)
-            print(f"block {number + 1}: {block['single']:.1f} clicks/s one by one, "
-                  f"{block['batched']:.1f} batched, ratio {block['ratio']:.2f}", flush=True)
+            print(f"block {number + 1}: {block[names[0]]:.1f} clicks/s {names[0]}, "
+                  f"{block[names[1]]:.1f} {names[1]}, ratio {block['ratio']:.2f}", flush=True)
     ratios = [block["ratio"] for block in blocks]
-    print(f"batched against one by one, {arguments.sessions} sessions: "
+    print(f"{names[1]} against {names[0]}, {arguments.sessions} sessions: "
           f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
     return {"blocks": blocks}
+
+
+def batching(bench):
+    return compare(bench, ("single", ["--max_batch_queries", str(CLICK_QUERIES)]), ("batched", []))
+
+
+def workers(bench):
+    count = str(bench.arguments.workers)
+    return compare(bench, ("one worker", []), (f"{count} workers", ["--cpu_workers", count]))
 
 
 @contextlib.contextmanager
@@ -133,10 +145,13 @@ def background(bench):
     return {"blocks": blocks}
 
 
+MEASUREMENTS = {"batching": batching, "workers": workers, "background": background}
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("measurement", choices=["batching", "background"])
+    parser.add_argument("measurement", choices=list(MEASUREMENTS))
     parser.add_argument("--server", required=True, metavar="PATH")
     parser.add_argument("--load", required=True, metavar="PATH")
     parser.add_argument("--blocks", type=int, default=3)
@@ -144,7 +159,8 @@ def parse_arguments():
     parser.add_argument("--seconds", type=float, default=20, help="counted, of every run")
     parser.add_argument("--pictures", type=int, default=8, help="different ones")
     parser.add_argument("--picture-size", default="640x480", metavar="WxH")
-    parser.add_argument("--sessions", type=int, default=64, help="batching: that click")
+    parser.add_argument("--sessions", type=int, default=64, help="batching, workers: that click")
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--sessions-per-s", type=float, default=0.5, help="background: with clicks")
     parser.add_argument("--upload-allowance", type=float, default=5, metavar="SECONDS")
     parser.add_argument("--background-sessions", type=int, default=1)
@@ -161,7 +177,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(arguments, scratch)
         try:
-            figures = (batching if arguments.measurement == "batching" else background)(bench)
+            figures = MEASUREMENTS[arguments.measurement](bench)
         except RuntimeError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

@@ -24,7 +24,7 @@ ABSL_FLAG(int, chunk_ms, 0,
           "milliseconds of a decoder call with 32 prompts or more in one request, as GenerateMasks "
           "makes them, and of a SegmentVocabulary run");
 ABSL_FLAG(int64_t, embedding_kib, 1, "KiB that an embedding counts for");
-ABSL_FLAG(int, devices, 1, "devices, each with a worker");
+ABSL_FLAG(int, cpu_workers, 1, "devices, each with a worker");
 
 namespace {
 
@@ -63,5 +63,5 @@ int main(int argc, char** argv) {
     return EXIT_FAILURE;
   }
   return semsam::RunServer(semsam::OptionsFromFlags(),
-                           semsam::FakeModels(ModelFromFlags(), absl::GetFlag(FLAGS_devices)));
+                           semsam::FakeModels(ModelFromFlags(), absl::GetFlag(FLAGS_cpu_workers)));
 }

@@ -124,6 +124,10 @@ class LoadTest(unittest.TestCase):
         for block in self.measure("batching", "--sessions", "4"):
             self.assertAlmostEqual(block["ratio"], block["batched"] / block["single"])
 
+    def test_workers_are_measured(self):
+        for block in self.measure("workers", "--sessions", "4"):
+            self.assertAlmostEqual(block["ratio"], block["2 workers"] / block["one worker"])
+
     def test_clicks_beside_everything_mode_are_measured(self):
         for block in self.measure("background", "--sessions-per-s", "5", "--upload-allowance",
                                   "0", "--chunk-side", "1", "--background-side", "4"):
