@@ -34,6 +34,17 @@ class RpcEdgeTest : public RpcFixture {
     grpc::ClientContext context;
     return Info(stub, context);
   }
+  // In one message, on a connection of its own.
+  grpc::StatusCode SendMebibytes(int mebibytes) {
+    v1::SegmentOnceRequest request;
+    request.set_image_bytes(FakeImageBytes(80, 64) +
+                            std::string(static_cast<size_t>(mebibytes) << 20, ' '));
+    request.add_prompts()->mutable_click()->set_x(1);
+    grpc::ClientContext context;
+    v1::SegmentOnceResponse response;
+    const auto stub = v1::SegmentationService::NewStub(Channel({}));
+    return stub->SegmentOnce(&context, request, &response).error_code();
+  }
   // Waits until the server has closed the connection of `channel`.
   static void WaitUntilClosed(grpc::Channel& channel) {
     while (channel.GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY) {
@@ -183,6 +194,25 @@ TEST_F(RpcEdgeTest, AClientThatLeavesBeforeItsRequestLeavesNoBadRequest) {
   EXPECT_EQ(
       MetricValue(metrics_, "semsam_requests_total{code=\"INVALID_ARGUMENT\",method=\"Segment\"}"),
       "0");
+}
+
+TEST_F(RpcEdgeTest, GrpcHoldsNoMoreMemoryThanItsShare) {
+  rpc_options_.connections.max_memory_bytes = 1 << 20;
+  Start();
+  for (int i = 0; i < 4; ++i) {
+    const grpc::StatusCode code = SendMebibytes(3);
+    // gRPC ends the stream, or the connection with it.
+    EXPECT_TRUE(code == grpc::StatusCode::RESOURCE_EXHAUSTED ||
+                code == grpc::StatusCode::UNAVAILABLE)
+        << code;
+  }
+  EXPECT_EQ(segmenter_->encoded_images(), 0) << "and nobody saw the message";
+  EXPECT_TRUE(Info(*v1::SegmentationService::NewStub(Channel({}))).ok()) << "what is small fits";
+}
+
+TEST_F(RpcEdgeTest, WhatGrpcMayHoldFits) {
+  Start();
+  EXPECT_EQ(SendMebibytes(3), grpc::StatusCode::OK);
 }
 
 // gRPC's own retry policy, as semsam::client sets it.
