@@ -59,7 +59,7 @@ enum class MaskEncoding {
   kPng,
   kPackedBits,
   kPolygons,
-  kLogits,  // of masks that answer a prompt only; see MaskLogits
+  kLogits,  // of masks that answer a prompt only; see DecodeLogits
 };
 
 enum class MaskResolution {

@@ -140,8 +140,8 @@ class Segmenter {
   // its size_bytes(). Any thread, at any time.
   virtual int64_t EmbeddingBytes(ImageSize network_size) const = 0;
 
-  // Of the device the model runs on; any thread, at any time. UNIMPLEMENTED where the
-  // device does not tell.
+  // Of the device: taken by whomever, and in all; on a CPU by this process, and what it may
+  // take. Any thread, at any time. UNIMPLEMENTED where the device does not tell.
   virtual absl::StatusOr<MemoryUse> Memory() const = 0;
 
   // `embedding` as bytes; copies from the device, which may wait for what runs there.

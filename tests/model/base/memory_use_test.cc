@@ -25,7 +25,7 @@ class MemoryUseTest : public testing::Test {
   const int64_t page_ = sysconf(_SC_PAGESIZE);
 };
 
-TEST_F(MemoryUseTest, APageMoreOfThisProcessIsSeen) {
+TEST_F(MemoryUseTest, WhatThisProcessTakesIsSeen) {
   const auto before = ProcessMemory();
   ASSERT_TRUE(before.ok()) << before.status();
   const std::vector<char> more(size_t{64} << 20, 'x');

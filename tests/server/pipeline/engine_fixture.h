@@ -4,14 +4,19 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "model/base/clock.h"
+#include "model/base/errors.h"
 #include "model/base/mutex.h"
 #include "server/metrics/metrics.h"
 #include "server/pipeline/engine.h"
@@ -186,6 +191,41 @@ class EngineFixture : public ::testing::Test {
                                          CallLimits limits = {}) {
     engine_->Segment(std::move(request), std::move(limits), log.Sink());
     return log.Wait();
+  }
+
+  // Clicks on all of `images` from four threads, every fifth click given up at once: each
+  // is answered exactly once, with masks, CANCELLED, or one of the reasons `refusals`.
+  void ClickFromManyThreads(const std::vector<ImageReference>& images,
+                            const std::vector<std::string_view>& refusals) {
+    constexpr int kThreads = 4;
+    constexpr int kRounds = 40;
+    std::map<std::string, int> unexpected[kThreads];
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < kRounds; ++i) {
+          SegmentLog log;
+          auto flag = std::make_shared<CancelFlag>();
+          auto handle = engine_->Segment(ClickOn(images[(t + i) % images.size()]), {.cancel = flag},
+                                         log.Sink());
+          if (i % 5 == 0) {
+            flag->Cancel();
+            if (handle != nullptr) handle->Wake();
+            engine_->Tick();
+          }
+          const absl::Status status = log.Wait().status();
+          const auto reason = ErrorReason(status);
+          const bool refused = reason.has_value() && std::find(refusals.begin(), refusals.end(),
+                                                               *reason) != refusals.end();
+          const bool fine = status.ok() || absl::IsCancelled(status) || refused;
+          if (!fine || log.done_calls() != 1) ++unexpected[t][status.ToString()];
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const auto& of_thread : unexpected) {
+      for (const auto& [status, count] : of_thread) ADD_FAILURE() << count << " times " << status;
+    }
   }
 
   bool with_words_ = false;

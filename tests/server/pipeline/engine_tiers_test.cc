@@ -304,8 +304,6 @@ TEST_F(EngineTiersTest, OptionsAreChecked) {
 // Everything at once over both tiers, half of the sessions without their pictures: every
 // call is answered exactly once, and what is counted is what lives.
 TEST_F(EngineTiersTest, ManyCallersOverAllTiers) {
-  constexpr int kThreads = 4;
-  constexpr int kRounds = 40;
   options_.cache_bytes = 3000;
   options_.max_queued_images = 1000;
   options_.sessions.max_retained_bytes = 300;
@@ -314,31 +312,8 @@ TEST_F(EngineTiersTest, ManyCallersOverAllTiers) {
   UseDisk();
   Start();
   std::vector<ImageReference> images;
-  for (int t = 0; t < 2 * kThreads; ++t) images.push_back(NewImage(80, 64, std::to_string(t)));
-  std::atomic<int> unexpected{0};
-  std::vector<std::thread> threads;
-  for (int t = 0; t < kThreads; ++t) {
-    threads.emplace_back([&, t] {
-      for (int i = 0; i < kRounds; ++i) {
-        SegmentLog log;
-        auto flag = std::make_shared<CancelFlag>();
-        auto handle = engine_->Segment(ClickOn(images[(t + i) % images.size()]), {.cancel = flag},
-                                       log.Sink());
-        if (i % 5 == 0) {
-          flag->Cancel();
-          if (handle != nullptr) handle->Wake();
-          engine_->Tick();
-        }
-        const absl::StatusOr<SegmentSummary> summary = log.Wait();
-        const bool fine = summary.ok() || absl::IsCancelled(summary.status()) ||
-                          ErrorReason(summary.status()) == reason::kMemoryFull ||
-                          ErrorReason(summary.status()) == reason::kImageNotFound;
-        if (!fine || log.done_calls() != 1) ++unexpected;
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(unexpected, 0);
+  for (int i = 0; i < 8; ++i) images.push_back(NewImage(80, 64, std::to_string(i)));
+  ClickFromManyThreads(images, {reason::kMemoryFull, reason::kImageNotFound});
   engine_->Tick();
   EXPECT_EQ(MetricValue(metrics_, "semsam_segment_calls_active"), "0");
   engine_->Shutdown();

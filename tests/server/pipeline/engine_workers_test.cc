@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -352,37 +351,13 @@ TEST_F(EngineWorkersTest, AWarmUpChoosesItsDevice) {
 
 // Everything at once on both: every call is answered exactly once, by who can.
 TEST_F(EngineWorkersTest, ManyCallersOverAllDevices) {
-  constexpr int kThreads = 4;
-  constexpr int kRounds = 40;
   options_.cache_bytes = 2000;
   options_.max_queued_images = 1000;
   options_.tiers.host_cache_bytes = 4000;
   StartAll();
   std::vector<ImageReference> images;
   for (int i = 0; i < 8; ++i) images.push_back(NewImageOf(i % 2));
-  std::map<std::string, int> unexpected[kThreads];
-  std::vector<std::thread> threads;
-  for (int t = 0; t < kThreads; ++t) {
-    threads.emplace_back([&, t] {
-      for (int i = 0; i < kRounds; ++i) {
-        SegmentLog log;
-        auto flag = std::make_shared<CancelFlag>();
-        auto handle = engine_->Segment(ClickOn(images[(t + i) % images.size()]), {.cancel = flag},
-                                       log.Sink());
-        if (i % 5 == 0) {
-          flag->Cancel();
-          if (handle != nullptr) handle->Wake();
-          engine_->Tick();
-        }
-        const absl::Status status = log.Wait().status();
-        const bool fine =
-            status.ok() || absl::IsCancelled(status) || ErrorReason(status) == reason::kMemoryFull;
-        if (!fine || log.done_calls() != 1) ++unexpected[t][status.ToString()];
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  for (const auto& of_thread : unexpected) EXPECT_THAT(of_thread, ::testing::IsEmpty());
+  ClickFromManyThreads(images, {reason::kMemoryFull});
   engine_->Tick();
   engine_->Shutdown();
   int64_t alive = 0;

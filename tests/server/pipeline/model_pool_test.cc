@@ -25,7 +25,9 @@ TEST(HomeDevice, OneMoreTakesImagesOnlyForItself) {
   for (int i = 0; i < 1000; ++i) {
     const std::string sha256 = Sha256Hex(std::to_string(i));
     const int with = HomeDevice(sha256, 4);
-    if (with != 3) EXPECT_EQ(with, HomeDevice(sha256, 3));
+    if (with != 3) {
+      EXPECT_EQ(with, HomeDevice(sha256, 3));
+    }
     EXPECT_EQ(HomeDevice(sha256, 1), 0);
   }
 }
